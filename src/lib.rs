@@ -1,0 +1,6 @@
+//! fluxbot keeps Kubernetes clusters on the newest images that their teams allow, through Git.
+
+pub mod image;
+pub mod policy;
+pub mod scanner;
+pub mod setters;

@@ -1,0 +1,3 @@
+//! The `fluxbot` command.
+
+fn main() {}

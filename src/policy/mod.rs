@@ -1,0 +1,1 @@
+//! Policies pick one tag of a list.

@@ -1,0 +1,1 @@
+//! The scanner asks registries for their tags.

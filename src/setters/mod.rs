@@ -1,0 +1,1 @@
+//! Setters rewrite marked YAML scalars and nothing else.

@@ -1,0 +1,1 @@
+//! Integration tests: the built program against real servers.
