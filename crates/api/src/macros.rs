@@ -1,9 +1,14 @@
 //! The two shapes that every kind repeats: closed sets of words, and the object around spec and status.
 
+/// The text for a word outside a closed set.
+pub(crate) fn unknown_word(set: &str, word: &str, words: &[&str]) -> String {
+    format!("unknown {set} {word:?}, expected one of {}", words.join(", "))
+}
+
 /// Declares an enum whose variants are words of the API.
 ///
-/// An unknown word fails to decode with a text that lists the known ones, and fails alone when the
-/// list is read through `kube::core::DeserializeGuard`.
+/// Decoding is written out because serde's own text for an unknown word names no type and changes
+/// its form with the format that is read.
 macro_rules! string_enum {
     (
         $(#[$meta:meta])*
@@ -12,11 +17,9 @@ macro_rules! string_enum {
         }
     ) => {
         $(#[$meta])*
-        #[derive(
-            Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, ::serde::Serialize, ::serde::Deserialize,
-        )]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum $name {
-            $($(#[$variant_meta])* #[serde(rename = $text)] $variant,)+
+            $($(#[$variant_meta])* $variant,)+
         }
 
         impl $name {
@@ -28,6 +31,26 @@ macro_rules! string_enum {
             pub const fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$variant => $text,)+
+                }
+            }
+        }
+
+        impl ::serde::Serialize for $name {
+            fn serialize<S: ::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.as_str())
+            }
+        }
+
+        impl<'de> ::serde::Deserialize<'de> for $name {
+            fn deserialize<D: ::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let word = <String as ::serde::Deserialize>::deserialize(deserializer)?;
+                match word.as_str() {
+                    $($text => Ok(Self::$variant),)+
+                    other => Err(::serde::de::Error::custom($crate::macros::unknown_word(
+                        stringify!($name),
+                        other,
+                        &[$($text),+],
+                    ))),
                 }
             }
         }

@@ -1,3 +1,5 @@
+//! The definitions as documents: names, schemas, and what an API server demands of them.
+
 use super::*;
 use rstest::rstest;
 use serde_json::{Map, Value};
