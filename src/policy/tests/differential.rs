@@ -1,0 +1,409 @@
+//! Random cases, answered by us and by the Go originals.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use super::parity::Case;
+
+/// Cases of a run, unless `FLUXBOT_FUZZ_CASES` says otherwise.
+const DEFAULT_CASES: u64 = 20_000;
+
+/// Differences that are shown before the rest is cut off.
+const MAX_SHOWN: usize = 20;
+
+/// Pieces from which texts of each kind are put together.
+const RANGE: &[&str] = &[
+    "1",
+    "1",
+    "2",
+    "0",
+    "0",
+    "11",
+    "x",
+    "X",
+    "*",
+    ".",
+    ".",
+    ".",
+    ".1",
+    ".2",
+    ".3",
+    ".0",
+    ".x",
+    "1.2",
+    "1.2.3",
+    "0.2.3",
+    " ",
+    " ",
+    " ",
+    ", ",
+    ",",
+    "||",
+    " || ",
+    " - ",
+    " - ",
+    "-",
+    "-rc.1",
+    "-0",
+    "-a",
+    "+b",
+    "=",
+    "!=",
+    ">",
+    "<",
+    ">=",
+    "=>",
+    "<=",
+    "=<",
+    "~",
+    "~>",
+    "^",
+    "v",
+    "01",
+    "18446744073709551616",
+    "|",
+    "\n",
+    "é",
+    "1.2 - 1.4",
+];
+const VERSION: &[&str] = &[
+    "1",
+    "2",
+    "0",
+    "10",
+    "00",
+    "01",
+    ".",
+    ".",
+    ".",
+    ".1",
+    ".2",
+    ".0",
+    "1.2.3",
+    "-",
+    "-rc",
+    "-rc.1",
+    "-0",
+    "-01",
+    ".rc",
+    "+",
+    "+b",
+    "v",
+    "x",
+    " ",
+    "_",
+    "9",
+    "18446744073709551615",
+    "18446744073709551616",
+    "a",
+    "A",
+    "-",
+    "é",
+];
+const FLOAT: &[&str] = &[
+    "1",
+    "2",
+    "0",
+    "0",
+    "9",
+    ".",
+    ".",
+    "e",
+    "E",
+    "p",
+    "P",
+    "+",
+    "-",
+    "_",
+    "0x",
+    "0X",
+    "a",
+    "f",
+    "5",
+    "8",
+    "308",
+    "324",
+    "1023",
+    "1074",
+    "1075",
+    "inf",
+    "nan",
+    "Infinity",
+    "12345678901234567",
+    "ffffffffffffff",
+    "00000000",
+    "e-",
+    "p-",
+    "p1",
+    " ",
+];
+const REGEX: &[&str] = &[
+    "a",
+    "b",
+    "c",
+    "a",
+    "b",
+    "1",
+    "é",
+    "k",
+    ".",
+    ".",
+    "^",
+    "$",
+    "|",
+    "|",
+    "(",
+    "(",
+    "(",
+    ")",
+    ")",
+    ")",
+    "(?:",
+    "(?i)",
+    "(?i:",
+    "(?s)",
+    "(?m)",
+    "(?U)",
+    "(?-i)",
+    "(?is-mU:",
+    "(?P<n>",
+    "(?<m>",
+    "(?P<n>",
+    "*",
+    "+",
+    "?",
+    "*?",
+    "+?",
+    "??",
+    "{2}",
+    "{1,2}",
+    "{0}",
+    "{,2}",
+    "{2,}",
+    "{1001}",
+    "{0,1}?",
+    "{",
+    "}",
+    "[",
+    "]",
+    "[a-c]",
+    "[^a]",
+    "[^a-b1]",
+    "-",
+    "[[:alpha:]]",
+    "[[:^digit:]]",
+    r"\d",
+    r"\w",
+    r"\s",
+    r"\D",
+    r"\W",
+    r"\S",
+    r"\b",
+    r"\B",
+    r"\A",
+    r"\z",
+    r"\pL",
+    r"\PL",
+    r"\p{Greek}",
+    r"\p{^Lu}",
+    r"\Q",
+    r"\E",
+    r"\.",
+    r"\x41",
+    r"\x{e9}",
+    r"\141",
+    r"\0",
+    r"\1",
+    r"\n",
+    r"\C",
+    r"\_",
+    "\\",
+    "&&",
+    "--",
+    "~~",
+    "[a&&b]",
+    "[[]",
+    ":",
+    ",",
+    " ",
+];
+const TEXT: &[&str] = &[
+    "a", "b", "c", "1", "é", "A", "B", "K", "\n", "-", "_", " ", "α", "aa", "ab", ".",
+];
+const TEMPLATE: &[&str] = &[
+    "$", "$", "$$", "1", "2", "0", "n", "m", "{", "}", "$1", "${1}", "$n", "${n}", "x", "_", "-", "é", " ",
+    "$01", "\\",
+];
+const PATTERNS: &[&str] = &[
+    "(?P<n>a+)-(?P<m>[0-9]*)(x)?",
+    "(?P<n>a)|(?P<n>1)",
+    "(.)(.)(.)",
+    "",
+    "(?P<1>.)(?P<01>.)?",
+];
+const TAGS: &[&str] = &[
+    "1.0.0",
+    "v1.0.0",
+    "1.0.1",
+    "01.0.1",
+    "1.1.0-rc.1",
+    "1.1.0-rc.2",
+    "1.1.0",
+    "2.0.0",
+    "2.0.0-0",
+    "latest",
+    "1.0",
+    "2024.01.05",
+    "1",
+    "2",
+    "10",
+    "1.5",
+    "1.50",
+    "1e1",
+    "0x1p1",
+    "nan",
+    "inf",
+    "-1",
+    "1_0",
+    "1.0.0-rc9",
+    "1.0.0-rc10",
+];
+const ARGUMENTS: &[&str] = &[
+    "*",
+    "1.x",
+    "^1",
+    ">=0.0.0-0",
+    "~1.0 || 2024.x",
+    ">1 <2",
+    "!=1.1.0",
+    "1.0.0-rc9 - 2",
+];
+
+/// A small generator (xorshift64*), so that a seed repeats a run.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        let number = self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33;
+        usize::try_from(number).unwrap() % limit
+    }
+
+    fn pick<'a>(&mut self, pieces: &[&'a str]) -> &'a str {
+        pieces[self.below(pieces.len())]
+    }
+
+    fn text(&mut self, pieces: &[&str], most: usize) -> String {
+        let length = self.below(most + 1);
+        (0..length).map(|_| self.pick(pieces)).collect()
+    }
+
+    fn case(&mut self) -> Case {
+        let (kind, args) = match self.below(12) {
+            0..=2 => ("range", vec![self.text(RANGE, 9)]),
+            3 => ("version", vec![self.text(VERSION, 8)]),
+            4 => ("compare", vec![self.prerelease(), self.prerelease()]),
+            5..=7 => {
+                let mut args = vec![self.text(REGEX, 9)];
+                args.extend((0..3).map(|_| self.text(TEXT, 6)));
+                ("regexp", args)
+            }
+            8 => {
+                let text = self.text(&["a", "1", "-", "x", "é"], 6);
+                (
+                    "expand",
+                    vec![self.pick(PATTERNS).to_owned(), self.text(TEMPLATE, 7), text],
+                )
+            }
+            9 | 10 => ("float", vec![self.text(FLOAT, 6)]),
+            _ => self.selection(),
+        };
+        Case::new(kind, args)
+    }
+
+    fn prerelease(&mut self) -> String {
+        format!(
+            "1.0.0-{}",
+            self.text(
+                &[
+                    "a",
+                    "b",
+                    "1",
+                    "9",
+                    "10",
+                    ".1",
+                    ".a",
+                    "-",
+                    ".18446744073709551616",
+                    ".9"
+                ],
+                5
+            )
+        )
+    }
+
+    fn selection(&mut self) -> (&'static str, Vec<String>) {
+        let kind = self.pick(&["semver", "numerical", "alphabetical"]);
+        let argument = if kind == "semver" {
+            self.pick(ARGUMENTS)
+        } else {
+            self.pick(&["asc", "desc"])
+        };
+        let mut args = vec![argument.to_owned()];
+        let count = self.below(7);
+        args.extend((0..count).map(|_| self.pick(TAGS).to_owned()));
+        (kind, args)
+    }
+}
+
+#[test]
+#[ignore = "needs Go; CONTRIBUTING.md has the command"]
+fn random_cases_are_answered_as_the_originals_answer_them() {
+    let variable = |name: &str| {
+        std::env::var(name)
+            .ok()
+            .map(|value| value.parse::<u64>().unwrap())
+    };
+    let cases = variable("FLUXBOT_FUZZ_CASES").unwrap_or(DEFAULT_CASES);
+    let seed = variable("FLUXBOT_FUZZ_SEED").unwrap_or(1);
+    let mut oracle = Command::new("go")
+        .args(["run", ".", "answer"])
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("hack/oracle/policy"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut questions = oracle.stdin.take().unwrap();
+    let answers = BufReader::new(oracle.stdout.take().unwrap());
+    let asking = std::thread::spawn(move || {
+        let mut random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
+        for _ in 0..cases {
+            writeln!(questions, "{}", serde_json::to_string(&random.case()).unwrap()).unwrap();
+        }
+    });
+    let (mut answered, mut errors, mut differences) = (0, 0, Vec::new());
+    for line in answers.lines() {
+        let case: Case = serde_json::from_str(&line.unwrap()).unwrap();
+        answered += 1;
+        errors += u64::from(case.error.is_some());
+        differences.extend(case.difference());
+    }
+    asking.join().unwrap();
+    assert!(oracle.wait().unwrap().success());
+    assert_eq!(answered, cases);
+    println!("{answered} cases from seed {seed}, {errors} of them refused by the originals");
+    let shown = differences
+        .iter()
+        .take(MAX_SHOWN)
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .join("\n");
+    assert!(
+        differences.is_empty(),
+        "{} differences\n{shown}",
+        differences.len()
+    );
+}
