@@ -101,7 +101,8 @@ impl fmt::Display for Rule {
 /// none, and its numbers are shown as eligible.
 #[must_use]
 pub fn explain(tags: &TagSnapshot, policy: &Policy, filter: Option<&TagFilter>) -> Vec<Verdict> {
-    let filtered = filter_tags(tags, filter);
+    let mut filtered = filter_tags(tags, filter);
+    let duplicates = filtered.take_duplicates();
     let selected = best(&filtered.candidates, policy).ok();
     let Ranking {
         mut eligible,
@@ -114,7 +115,7 @@ pub fn explain(tags: &TagSnapshot, policy: &Policy, filter: Option<&TagFilter>) 
     // Where a numerical policy met what is not a number, preference is no order, and the selection goes first.
     eligible.sort_by_key(|candidate| Some(candidate.tag) != selected);
     let mut rejected: Vec<Verdict> = rejected.into_iter().map(|(c, rule)| reject(c, rule)).collect();
-    rejected.extend(filtered.duplicates.iter().map(|(candidate, kept)| {
+    rejected.extend(duplicates.iter().map(|(candidate, kept)| {
         let kept = (*kept).to_owned();
         reject(candidate, Rule::SameValue { kept })
     }));

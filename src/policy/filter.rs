@@ -72,20 +72,46 @@ pub(super) struct Candidate<'t> {
 /// What a filter made of a list of tags; each part is in descending byte order of the tags.
 #[derive(Debug, Default)]
 pub(super) struct Filtered<'t> {
-    /// The tags that the policy chooses from; no two have the same value.
+    /// The tags that the pattern matches.
     pub candidates: Vec<Candidate<'t>>,
-    /// Tags whose value a candidate has too, with that candidate's tag.
-    pub duplicates: Vec<(Candidate<'t>, &'t str)>,
-    /// Tags that the pattern does not match.
+    /// The tags that it does not match.
     pub unmatched: Vec<&'t str>,
 }
 
-/// Applies a filter to all tags. Of several tags with the same value the last in byte-descending order is kept, as
-/// Flux does.
+impl<'t> Filtered<'t> {
+    /// Takes all but the last candidate of each value out, and hands them over with the tag of the one that stays.
+    pub fn take_duplicates(&mut self) -> Vec<(Candidate<'t>, &'t str)> {
+        let mut last: HashMap<&str, &'t str> = HashMap::with_capacity(self.candidates.len());
+        for candidate in &self.candidates {
+            last.insert(&candidate.value, candidate.tag);
+        }
+        let keepers: Vec<&'t str> = self
+            .candidates
+            .iter()
+            .map(|candidate| last.get(&*candidate.value).copied().unwrap_or(candidate.tag))
+            .collect();
+        let (mut kept, mut duplicates) = (Vec::new(), Vec::new());
+        for (candidate, keeper) in self.candidates.drain(..).zip(keepers) {
+            if candidate.tag == keeper {
+                kept.push(candidate);
+            } else {
+                duplicates.push((candidate, keeper));
+            }
+        }
+        self.candidates = kept;
+        duplicates
+    }
+}
+
+/// Applies a filter to all tags.
 pub(super) fn filter_tags<'t>(tags: &'t TagSnapshot, filter: Option<&TagFilter>) -> Filtered<'t> {
     let mut filtered = Filtered::default();
     let Some(filter) = filter else {
-        filtered.candidates = tags.tags().iter().map(|tag| whole(tag)).collect();
+        let whole = |tag: &'t String| Candidate {
+            tag,
+            value: Cow::Borrowed(tag),
+        };
+        filtered.candidates = tags.tags().iter().map(whole).collect();
         return filtered;
     };
     let mut locations = filter.regex.locations();
@@ -95,40 +121,5 @@ pub(super) fn filter_tags<'t>(tags: &'t TagSnapshot, filter: Option<&TagFilter>)
             None => filtered.unmatched.push(tag),
         }
     }
-    if filter.extract.is_some() {
-        separate_duplicates(&mut filtered);
-    }
     filtered
-}
-
-fn whole(tag: &str) -> Candidate<'_> {
-    Candidate {
-        tag,
-        value: Cow::Borrowed(tag),
-    }
-}
-
-fn separate_duplicates(filtered: &mut Filtered<'_>) {
-    let mut kept: HashMap<&str, &str> = HashMap::with_capacity(filtered.candidates.len());
-    for candidate in &filtered.candidates {
-        kept.insert(&candidate.value, candidate.tag);
-    }
-    if kept.len() == filtered.candidates.len() {
-        return;
-    }
-    let keepers: Vec<&str> = filtered
-        .candidates
-        .iter()
-        .map(|candidate| kept.get(&*candidate.value).copied().unwrap_or(candidate.tag))
-        .collect();
-    let (mut candidates, mut duplicates) = (Vec::new(), Vec::new());
-    for (candidate, keeper) in filtered.candidates.drain(..).zip(keepers) {
-        if candidate.tag == keeper {
-            candidates.push(candidate);
-        } else {
-            duplicates.push((candidate, keeper));
-        }
-    }
-    filtered.candidates = candidates;
-    filtered.duplicates = duplicates;
 }

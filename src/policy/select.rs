@@ -1,5 +1,8 @@
 //! Selecting the best tag.
 
+use std::cmp::Ordering;
+use std::collections::HashSet;
+
 use super::filter::{Candidate, filter_tags};
 use super::number::parse_float;
 use super::semver::{Range, Version};
@@ -44,7 +47,8 @@ pub fn select<'t>(
     best(&filter_tags(tags, filter).candidates, policy)
 }
 
-/// The tag of the best of `candidates`, which are in byte-descending order of their tags.
+/// The tag of the best of `candidates`, which are in byte-descending order of their tags. Of candidates with the same
+/// value, only the last one counts.
 pub(super) fn best<'t>(candidates: &[Candidate<'t>], policy: &Policy) -> Result<&'t str, SelectError> {
     if candidates.is_empty() {
         return Err(SelectError::NoTags);
@@ -57,26 +61,46 @@ pub(super) fn best<'t>(candidates: &[Candidate<'t>], policy: &Policy) -> Result<
 }
 
 fn newest<'t>(candidates: &[Candidate<'t>], range: &Range) -> Result<&'t str, SelectError> {
-    let mut newest: Option<(Version<'_>, &'t str)> = None;
+    let mut newest: Option<Version<'_>> = None;
+    let mut equals: Vec<&Candidate<'t>> = Vec::new();
     for candidate in candidates {
         let Ok(version) = Version::parse_tag(&candidate.value) else {
             continue;
         };
         // Comparing is cheaper than the range, and most versions are older than the newest so far.
-        let is_newer = newest.as_ref().is_none_or(|(newest, _)| version > *newest);
-        if is_newer && range.admits(&version) {
-            newest = Some((version, candidate.tag));
+        match newest.map_or(Ordering::Greater, |newest| version.cmp(&newest)) {
+            Ordering::Greater if range.admits(&version) => {
+                newest = Some(version);
+                equals.clear();
+                equals.push(candidate);
+            }
+            Ordering::Equal => equals.push(candidate),
+            Ordering::Less | Ordering::Greater => {}
         }
     }
-    newest.map(|(_, tag)| tag).ok_or(SelectError::NothingFits)
+    first_of_last(&equals).ok_or(SelectError::NothingFits)
+}
+
+/// Keeps the last candidate of each value, and takes the first one of these.
+fn first_of_last<'t>(candidates: &[&Candidate<'t>]) -> Option<&'t str> {
+    if let [only] = candidates {
+        return Some(only.tag);
+    }
+    let mut seen = HashSet::new();
+    let kept = candidates
+        .iter()
+        .rev()
+        .filter(|candidate| seen.insert(&candidate.value));
+    kept.last().map(|candidate| candidate.tag)
 }
 
 fn last_in_order<'t>(candidates: &[Candidate<'t>], order: Order) -> Result<&'t str, SelectError> {
-    let best = match order {
-        Order::Ascending => candidates.iter().max_by(|a, b| a.value.cmp(&b.value)),
-        Order::Descending => candidates.iter().min_by(|a, b| a.value.cmp(&b.value)),
-    };
-    best.map(|candidate| candidate.tag).ok_or(SelectError::NoTags)
+    // From the end, because of equal values the last one counts, and `min_by` takes the first of them.
+    let last = candidates.iter().rev().min_by(|a, b| match order {
+        Order::Ascending => b.value.cmp(&a.value),
+        Order::Descending => a.value.cmp(&b.value),
+    });
+    last.map(|candidate| candidate.tag).ok_or(SelectError::NoTags)
 }
 
 fn greatest<'t>(candidates: &[Candidate<'t>], order: Order) -> Result<&'t str, SelectError> {

@@ -6,6 +6,9 @@ use std::fmt;
 /// Longest version that is read, in bytes.
 const MAX_LENGTH: usize = 256;
 
+/// So many decimal digits always fit 64 bits.
+const SAFE_DIGITS: usize = 19;
+
 /// A semantic version, borrowed from the text that it was read from.
 ///
 /// Two versions are equal when neither precedes the other: build metadata and spelling (`v1.0.0`, `1.0`) do not
@@ -56,7 +59,7 @@ impl<'t> Version<'t> {
             patch: segment(patch)?,
             prerelease,
         };
-        if prerelease.split('.').any(is_zero_led_number) {
+        if !prerelease.is_empty() && prerelease.split('.').any(is_zero_led_number) {
             return Err(InvalidVersion::SegmentStartsWithZero);
         }
         Ok(Self {
@@ -237,9 +240,12 @@ pub(super) fn identifiers_end(text: &str) -> usize {
     end
 }
 
+/// The value of digits; none are 0.
 fn segment(digits: &str) -> Result<u64, InvalidVersion> {
-    if digits.is_empty() {
-        return Ok(0);
+    if digits.len() <= SAFE_DIGITS {
+        return Ok(digits
+            .bytes()
+            .fold(0, |value, digit| value * 10 + u64::from(digit - b'0')));
     }
     digits.parse().map_err(|_| InvalidVersion::SegmentOutOfRange {
         segment: digits.to_owned(),

@@ -228,6 +228,37 @@ const REGEX: &[&str] = &[
     ",",
     " ",
 ];
+const REGEX_ATOMS: &[&str] = &[
+    "^",
+    "$",
+    r"\b",
+    r"\B",
+    r"\A",
+    r"\z",
+    r"\d",
+    r"\w",
+    r"\s",
+    r"\D",
+    r"\W",
+    r"\S",
+    r"\pL",
+    r"\PL",
+    r"\p{Greek}",
+    r"\p{^Lu}",
+    r"\Qa.b\E",
+    r"\x41",
+    r"\x{e9}",
+    r"\141",
+    "(?i)",
+    "(?s)",
+    "(?-i)",
+    "(?U)",
+    "(?m)",
+    "()",
+    "|",
+    "[[:alpha:]]",
+    "[^a-b]",
+];
 const TEXT: &[&str] = &[
     "a", "b", "c", "1", "é", "A", "B", "K", "\n", "-", "_", " ", "α", "aa", "ab", ".",
 ];
@@ -303,11 +334,17 @@ impl Random {
 
     fn case(&mut self) -> Case {
         let (kind, args) = match self.below(12) {
-            0..=2 => ("range", vec![self.text(RANGE, 9)]),
+            0 => ("range", vec![self.text(RANGE, 9)]),
+            1 | 2 => ("range", vec![self.range()]),
             3 => ("version", vec![self.text(VERSION, 8)]),
             4 => ("compare", vec![self.prerelease(), self.prerelease()]),
             5..=7 => {
-                let mut args = vec![self.text(REGEX, 9)];
+                let pattern = if self.below(3) == 0 {
+                    self.text(REGEX, 9)
+                } else {
+                    self.pattern(3)
+                };
+                let mut args = vec![pattern];
                 args.extend((0..3).map(|_| self.text(TEXT, 6)));
                 ("regexp", args)
             }
@@ -322,6 +359,66 @@ impl Random {
             _ => self.selection(),
         };
         Case::new(kind, args)
+    }
+
+    /// A range that mostly follows the grammar.
+    fn range(&mut self) -> String {
+        let mut range = String::new();
+        for _ in 0..=self.below(3) {
+            range.push_str(self.pick(&[
+                "", "=", "!=", ">", "<", ">=", "=>", "<=", "=<", "~", "~>", "^", "> ", "^ ",
+            ]));
+            range.push_str(self.pick(&["0", "1", "1", "2", "11", "x", "*", "v1", "01"]));
+            range.push_str(self.pick(&["", ".0", ".1", ".2", ".x", ".*"]));
+            range.push_str(self.pick(&["", ".0", ".1", ".3", ".x", ".X"]));
+            range.push_str(self.pick(&["", "", "", "-0", "-rc.1", "-a", "-01", "+b"]));
+            range.push_str(self.pick(&[" ", ", ", ",", " || ", "||", " - ", " "]));
+        }
+        let end = range.trim_end_matches([' ', ',', '|', '-']).len();
+        range.truncate(end);
+        range
+    }
+
+    /// A pattern that mostly follows the grammar; `depth` limits how groups nest.
+    fn pattern(&mut self, depth: usize) -> String {
+        let mut pattern = String::new();
+        for _ in 0..=self.below(4) {
+            match self.below(if depth == 0 { 6 } else { 9 }) {
+                0..=2 => pattern.push_str(self.pick(&["a", "b", "c", "1", "k", "é", "."])),
+                3 | 4 => pattern.push_str(self.pick(REGEX_ATOMS)),
+                5 => {
+                    pattern.push('[');
+                    pattern.push_str(self.pick(&["", "^"]));
+                    pattern.push_str(&self.text(
+                        &[
+                            "a",
+                            "b-k",
+                            "1",
+                            "é",
+                            r"\d",
+                            r"\W",
+                            "[:upper:]",
+                            "&&",
+                            "K",
+                            r"\pL",
+                            "-",
+                        ],
+                        3,
+                    ));
+                    pattern.push(']');
+                }
+                _ => {
+                    pattern
+                        .push_str(self.pick(&["(", "(", "(?:", "(?P<n>", "(?i:", "(?U:", "(?s-i:", "(?mi:"]));
+                    pattern.push_str(&self.pattern(depth - 1));
+                    pattern.push(')');
+                }
+            }
+            pattern.push_str(self.pick(&[
+                "", "", "", "", "*", "+", "?", "*?", "+?", "{2}", "{0,2}", "{1,}?", "|", "|",
+            ]));
+        }
+        pattern
     }
 
     fn prerelease(&mut self) -> String {
