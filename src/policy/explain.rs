@@ -97,7 +97,7 @@ impl fmt::Display for Rule {
 /// in descending byte order.
 ///
 /// # Guarantees
-/// A tag is selected here exactly when [`select`](super::select) selects it. A numerical policy that fails selects
+/// A tag is selected here exactly when [`select`](fn@super::select) selects it. A numerical policy that fails selects
 /// none, and its numbers are shown as eligible.
 #[must_use]
 pub fn explain(tags: &TagSnapshot, policy: &Policy, filter: Option<&TagFilter>) -> Vec<Verdict> {

@@ -4,6 +4,7 @@ mod differential;
 mod explanations;
 mod laws;
 mod parity;
+mod random;
 
 use crate::image::TagSnapshot;
 

@@ -1,5 +1,7 @@
 //! Golden files: cases and what the Go originals answer, written by `hack/oracle/policy`.
 
+use std::sync::LazyLock;
+
 use rstest::rstest;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -68,9 +70,8 @@ fn ours(case: &Case) -> Result<Value, String> {
             let range: Range = range
                 .parse()
                 .map_err(|e: super::super::semver::InvalidRange| e.to_string())?;
-            let candidates = candidates();
             let versions: Vec<&str> = match versions {
-                [] => candidates.iter().map(String::as_str).collect(),
+                [] => candidates().iter().map(String::as_str).collect(),
                 given => given.to_vec(),
             };
             let admits = |text: &&str| Version::parse(text).is_ok_and(|version| range.admits(&version));
@@ -113,10 +114,13 @@ fn ours(case: &Case) -> Result<Value, String> {
 }
 
 /// The versions that ranges are tried on.
-fn candidates() -> Vec<String> {
-    let cases: Vec<Case> = serde_json::from_str(include_str!("../golden/ranges.json")).unwrap();
-    let list = cases.into_iter().find(|case| case.kind == "candidates").unwrap();
-    serde_json::from_value(list.answer).unwrap()
+fn candidates() -> &'static [String] {
+    static CANDIDATES: LazyLock<Vec<String>> = LazyLock::new(|| {
+        let cases: Vec<Case> = serde_json::from_str(include_str!("../golden/ranges.json")).unwrap();
+        let list = cases.into_iter().find(|case| case.kind == "candidates").unwrap();
+        serde_json::from_value(list.answer).unwrap()
+    });
+    &CANDIDATES
 }
 
 #[rstest]
