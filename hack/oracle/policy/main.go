@@ -15,6 +15,7 @@ import (
 	"math"
 	"os"
 	"regexp"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -43,6 +44,11 @@ var oracles = map[string]func(args []string) (any, error){
 	"semver":       newest,
 	"numerical":    greatest,
 	"alphabetical": last,
+}
+
+func init() {
+	// Refers to the map, so that it cannot be part of its initial value.
+	oracles["filtered"] = filtered
 }
 
 func main() {
@@ -125,7 +131,12 @@ func (c *Case) answer() error {
 		return fmt.Errorf("unknown kind %q", c.Kind)
 	}
 	c.Error, c.Answer = "", nil
-	answer, err := oracle(c.Args)
+	args := append([]string{}, c.Args...)
+	if slices.Contains([]string{"semver", "numerical"}, c.Kind) {
+		// Flux hands tags to policies in descending byte order.
+		sort.Sort(sort.Reverse(sort.StringSlice(args[1:])))
+	}
+	answer, err := oracle(args)
 	if err != nil {
 		c.Error = err.Error()
 		return nil
@@ -244,13 +255,13 @@ func float(args []string) (any, error) {
 	return fmt.Sprintf("%016x", math.Float64bits(f)), nil
 }
 
-// newest is Flux's semver policy over tags in descending byte order.
+// newest is Flux's semver policy over tags in the given order.
 func newest(args []string) (any, error) {
 	c, err := semver.NewConstraint(args[0])
 	if err != nil {
 		return nil, fmt.Errorf("invalid policy: %w", err)
 	}
-	tags, err := descending(args[1:])
+	tags, err := inOrder(args[1:])
 	if err != nil {
 		return nil, err
 	}
@@ -270,9 +281,9 @@ func newest(args []string) (any, error) {
 	return newest.Original(), nil
 }
 
-// greatest is Flux's numerical policy over tags in descending byte order.
+// greatest is Flux's numerical policy over tags in the given order.
 func greatest(args []string) (any, error) {
-	tags, err := descending(args[1:])
+	tags, err := inOrder(args[1:])
 	if err != nil {
 		return nil, err
 	}
@@ -296,20 +307,80 @@ func greatest(args []string) (any, error) {
 
 // last is Flux's alphabetical policy.
 func last(args []string) (any, error) {
-	tags, err := descending(args[1:])
+	tags, err := inOrder(args[1:])
 	if err != nil {
 		return nil, err
 	}
+	tags = append([]string{}, tags...)
+	sort.Sort(sort.Reverse(sort.StringSlice(tags)))
 	if args[0] == "desc" {
 		return tags[len(tags)-1], nil
 	}
 	return tags[0], nil
 }
 
-func descending(tags []string) ([]string, error) {
+// inOrder refuses an empty list, as all policies of Flux do.
+func inOrder(tags []string) ([]string, error) {
 	if len(tags) == 0 {
 		return nil, fmt.Errorf("version list argument cannot be empty")
 	}
-	sort.Sort(sort.Reverse(sort.StringSlice(tags)))
 	return tags, nil
+}
+
+// filtered lists all that Flux may select through a tag filter. The arguments are the kind of policy and its
+// argument, pattern, template and the tags. Flux goes through the values in random order, so there may be several.
+func filtered(args []string) (any, error) {
+	kind, argument, pattern, template, tags := args[0], args[1], args[2], args[3], args[4:]
+	re, err := regexp.Compile(pattern)
+	if err != nil {
+		return nil, fmt.Errorf("failed to filter tags: invalid regular expression pattern '%s': %w", pattern, err)
+	}
+	sort.Sort(sort.Reverse(sort.StringSlice(tags)))
+	tagOf := map[string]string{}
+	for _, tag := range tags {
+		at := re.FindStringSubmatchIndex(tag)
+		if at == nil {
+			continue
+		}
+		value := tag
+		if template != "" {
+			value = string(re.ExpandString(nil, template, tag, at))
+		}
+		tagOf[value] = tag
+	}
+	values := []string{}
+	for value := range tagOf {
+		values = append(values, value)
+	}
+	outcomes := map[string]bool{}
+	permute(values, len(values), func(values []string) {
+		best, err := oracles[kind](append([]string{argument}, values...))
+		if err != nil {
+			outcomes["error: "+err.Error()] = true
+			return
+		}
+		outcomes[tagOf[best.(string)]] = true
+	})
+	possible := []string{}
+	for outcome := range outcomes {
+		possible = append(possible, outcome)
+	}
+	sort.Strings(possible)
+	return possible, nil
+}
+
+// permute calls visit with each order of the first n texts.
+func permute(texts []string, n int, visit func([]string)) {
+	if n <= 1 {
+		visit(texts)
+		return
+	}
+	for i := range n {
+		permute(texts, n-1, visit)
+		if n%2 == 0 {
+			texts[i], texts[n-1] = texts[n-1], texts[i]
+		} else {
+			texts[0], texts[n-1] = texts[n-1], texts[0]
+		}
+	}
 }

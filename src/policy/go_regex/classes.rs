@@ -9,7 +9,7 @@ use super::unicode_names;
 const MAX_CODE: u32 = 0x0010_FFFF;
 
 /// A class that matches nothing, in the syntax of the `regex` crate.
-const NOTHING: &str = r"[^\x{0}-\x{10FFFF}]";
+pub(super) const NOTHING: &str = r"[^\x{0}-\x{10FFFF}]";
 
 /// A range of code points, both ends included.
 type CodeRange = (u32, u32);

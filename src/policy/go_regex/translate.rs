@@ -34,6 +34,7 @@ pub(super) fn translate(pattern: &str) -> Result<Translation, InvalidRegex> {
     while let Some(next) = translator.rest.chars().next() {
         translator.step(next)?;
     }
+    translator.end_alternatives();
     if !translator.enclosing.is_empty() {
         return Err(InvalidRegex::new(PatternFault::MissingParenthesis, pattern));
     }
@@ -83,6 +84,8 @@ struct Atom {
     depth: u32,
     /// Whether it ends with a repetition operator.
     repeated: bool,
+    /// Whether it can match in several ways at one place.
+    varies: bool,
 }
 
 /// A group that is being read.
@@ -97,6 +100,9 @@ struct Frame {
     /// The maxima over all that was read before.
     repeats: u32,
     depth: u32,
+    varies: bool,
+    /// Whether it has several alternatives.
+    alternates: bool,
 }
 
 impl Frame {
@@ -105,6 +111,7 @@ impl Frame {
         if let Some(atom) = self.last.take() {
             self.repeats = self.repeats.max(atom.repeats);
             self.depth = self.depth.max(atom.depth);
+            self.varies |= atom.varies;
         }
     }
 }
@@ -152,6 +159,7 @@ impl<'p> Translator<'p> {
             '|' => {
                 self.skip(1);
                 self.frame.settle();
+                self.frame.alternates = true;
                 self.output.push('|');
             }
             '^' if self.flags.multi_line => self.atom(1, "(?m:^)"),
@@ -190,6 +198,7 @@ impl<'p> Translator<'p> {
             repeats: 1,
             depth: 0,
             repeated: false,
+            varies: false,
         });
     }
 
@@ -231,8 +240,8 @@ impl<'p> Translator<'p> {
             return Err(InvalidRegex::new(PatternFault::UnexpectedParenthesis, self.whole));
         };
         self.skip(1);
+        self.end_alternatives();
         self.output.push(')');
-        self.frame.settle();
         let group = std::mem::replace(&mut self.frame, enclosing);
         self.flags = group.outer_flags;
         self.frame.settle();
@@ -241,8 +250,20 @@ impl<'p> Translator<'p> {
             repeats: group.repeats.max(1),
             depth: group.depth + 1,
             repeated: false,
+            varies: group.varies || group.alternates,
         });
         Ok(())
+    }
+
+    /// Ends the current group, or the whole pattern, but for its parenthesis.
+    fn end_alternatives(&mut self) {
+        self.frame.settle();
+        if self.frame.alternates && self.frame.varies {
+            // The crate moves what alternatives begin with in common before them: `a?b|a?c` becomes `a?(?:b|c)`, which
+            // can prefer another match (regex-syntax 0.8). An alternative that never matches prevents that.
+            self.output.push('|');
+            self.output.push_str(classes::NOTHING);
+        }
     }
 
     fn check_depth(&self, depth: u32) -> Result<(), InvalidRegex> {
@@ -300,6 +321,7 @@ impl<'p> Translator<'p> {
             return Err(InvalidRegex::new(PatternFault::RepeatCount, operator));
         }
         atom.repeated = true;
+        atom.varies |= max != Some(min);
         self.frame.last = Some(atom);
         // Writing to a String cannot fail.
         let _ = match max {

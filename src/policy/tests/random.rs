@@ -328,7 +328,7 @@ impl Random {
 
     /// A case for the Go originals.
     pub fn case(&mut self) -> Case {
-        let (kind, args) = match self.below(12) {
+        let (kind, args) = match self.below(13) {
             0 => ("range", vec![self.text(RANGE, 9)]),
             1 | 2 => ("range", vec![self.range()]),
             3 => ("version", vec![self.text(VERSION, 8)]),
@@ -351,6 +351,7 @@ impl Random {
                 )
             }
             9 | 10 => ("float", vec![self.text(FLOAT, 6)]),
+            11 => self.filtered_selection(),
             _ => self.selection(),
         };
         Case::new(kind, args)
@@ -435,6 +436,23 @@ impl Random {
                 5
             )
         )
+    }
+
+    fn filtered_selection(&mut self) -> (&'static str, Vec<String>) {
+        let (kind, mut args) = self.selection();
+        // The original tries all orders of the values.
+        args.truncate(6);
+        let filter = [
+            ["", "$0"],
+            ["^v?(.*)$", "$1"],
+            ["([0-9])", "$1"],
+            ["^(?P<major>[0-9]+)\\.(?P<minor>[0-9]+)", "$major.$minor.0"],
+            ["^[0-9.]+$", ""],
+            ["-(?:rc|0)", "1"],
+        ][self.below(6)];
+        args.splice(1..1, filter.map(str::to_owned));
+        args.insert(0, kind.to_owned());
+        ("filtered", args)
     }
 
     fn selection(&mut self) -> (&'static str, Vec<String>) {
