@@ -252,7 +252,7 @@ impl<'p> Translator<'p> {
             repeated: false,
             varies: group.varies || group.alternates,
         });
-        Ok(())
+        self.check_depth(group.depth + 1)
     }
 
     /// Ends the current group, or the whole pattern, but for its parenthesis.

@@ -155,6 +155,7 @@ fn ties_are_decided_by_the_order_of_the_tags(
 #[case::long("a".repeat(8 * 1024 + 1), "expression too large")]
 #[case::deep(format!("{}a{}", "(".repeat(51), ")".repeat(51)), "expression nests too deeply")]
 #[case::stacked(format!("a{}", "*(?i)".repeat(60)), "expression nests too deeply")]
+#[case::both(format!("{}a{}{}", "(".repeat(30), "*(?i)".repeat(30), ")".repeat(30)), "expression nests too deeply")]
 #[case::big(r"\pL{1000}".repeat(9), "expression too large")]
 #[case::folded(r"(?i)\pL".repeat(300), "expression too large")]
 fn a_hostile_pattern_is_refused(#[case] pattern: String, #[case] reason: &str) {
