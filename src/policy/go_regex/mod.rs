@@ -28,6 +28,9 @@ const MAX_CACHE_SIZE: usize = 2 * 1024 * 1024;
 /// # Deviation
 /// - Patterns of more than 8 KiB, groups that nest more than 50 deep, and patterns that would take more than 10 MiB
 ///   compiled are refused in Go's words, but sooner than Go does it.
+/// - Where a repetition that can match nothing is within another and a word boundary decides, such as in
+///   `((.|]*})*?\B)*` in `aaA`, the match can be longer than Go's. Two million random cases, a quarter of them
+///   patterns, showed one such difference and no other.
 /// - `\p{…}` and `(?i)` follow the Unicode version of the `regex` crate, which is newer than Go's.
 #[derive(Debug, Clone)]
 pub struct GoRegex {
