@@ -194,14 +194,19 @@ fn above(text: &str, stream: &Stream<'_>, gap: &Gap, comments: &mut [Comment], b
         return;
     };
     let foot = match node.role {
-        Role::Item { first: false } => foot_length(text, gap.span.start, &spans),
+        Role::Item { first } if !first || node.in_flow => foot_length(text, gap.span.start, &spans),
         _ => 0,
     };
     let head = spans.get(foot..).unwrap_or_default();
+    let before = head
+        .first()
+        .map(|first| code_before(text, gap, comments, first.start));
+    let before = before.unwrap_or_default();
     let verdict = match node.role {
         Role::Key { .. } => nowhere(ImpossibleReason::AboveKey),
         _ if node.style.is_none() => nowhere(ImpossibleReason::NoScalar),
-        _ if !reaches(text, gap, node, head) => nowhere(ImpossibleReason::NoScalar),
+        _ if !reaches(text, node, head, &before) => nowhere(ImpossibleReason::NoScalar),
+        _ if !is_aligned(text, stream, gap, node, head, &before) => nowhere(ImpossibleReason::BelongsAbove),
         _ if blocked => nowhere(ImpossibleReason::OtherComment),
         _ if head.len() > 1 => nowhere(ImpossibleReason::SeveralLines),
         _ => Attachment::To(target),
@@ -248,17 +253,69 @@ fn foot_length(text: &str, above: usize, comments: &[Range<usize>]) -> usize {
 }
 
 /// Whether only the node's own dash or colon stands between the comments and the node.
-fn reaches(text: &str, gap: &Gap, node: &Node, comments: &[Range<usize>]) -> bool {
-    let (Some(first), Some(last)) = (comments.first(), comments.last()) else {
+fn reaches(text: &str, node: &Node, comments: &[Range<usize>], before: &str) -> bool {
+    let Some(last) = comments.last() else {
         return false;
     };
     let behind = text.get(last.end..node.outer).unwrap_or_default().trim();
-    let before = text.get(gap.span.start..first.start).unwrap_or_default();
-    let before = before.trim_end();
     match node.role {
         Role::Item { .. } if node.in_flow => behind.is_empty(),
         Role::Item { .. } => behind == if before.ends_with('-') { "" } else { "-" },
         Role::Value => behind.is_empty() && before.ends_with(':'),
         Role::Root | Role::Key { .. } => false,
     }
+}
+
+/// Whether the indentation and the blank lines around the comments above an item leave them to the item.
+///
+/// Behind a nested collection, a comment must stand in the column of the dash; a blank line below the comment takes it
+/// away from an item whose dash stands above it, and from a first item that is indented deeper.
+fn is_aligned(
+    text: &str,
+    stream: &Stream<'_>,
+    gap: &Gap,
+    node: &Node,
+    comments: &[Range<usize>],
+    before: &str,
+) -> bool {
+    let (Role::Item { first }, Some(last)) = (node.role, comments.last()) else {
+        return true;
+    };
+    if node.in_flow {
+        return true;
+    }
+    let line_before = |offset: usize| {
+        let before = text.get(..offset).unwrap_or_default();
+        before.rsplit(['\n', '\r']).next().unwrap_or(before)
+    };
+    let next = next_line(text, last.end);
+    let blank_below = text
+        .get(next..line_end(text, next))
+        .is_some_and(|line| line.trim().is_empty());
+    if before.ends_with('-') {
+        return !(blank_below && line_before(last.start).trim().is_empty());
+    }
+    let dash = text
+        .get(last.end..node.outer)
+        .and_then(|between| between.find('-'));
+    let dash = dash.map_or(0, |offset| line_before(last.end + offset).len());
+    let previous = gap.previous.and_then(|number| stream.nodes.get(number));
+    let is_nested =
+        !first && previous.is_some_and(|previous| !previous.in_flow && previous.depth > node.depth);
+    let comment = line_before(last.start).len();
+    let belongs_above = (is_nested && comment != dash) || (first && blank_below && comment < dash);
+    !belongs_above
+}
+
+/// What stands in the gap before `end`, without comments and the white space behind it.
+fn code_before(text: &str, gap: &Gap, comments: &[Comment], end: usize) -> String {
+    let mut code = String::new();
+    let mut offset = gap.span.start;
+    for comment in comments.iter().filter(|comment| comment.span.end <= end) {
+        code.push_str(text.get(offset..comment.span.start).unwrap_or_default());
+        offset = comment.span.end;
+    }
+    code.push_str(text.get(offset..end).unwrap_or_default());
+    code.truncate(code.trim_end().len());
+    code
 }

@@ -138,10 +138,12 @@ fn is_faithful(located: &Located, before: &[u8], after: &[u8], edits: &[Edit<'_>
     let (Ok(before), Ok(after)) = (std::str::from_utf8(before), std::str::from_utf8(after)) else {
         return false;
     };
+    // An edit that made YAML of a text that was none would have changed what its other lines mean.
+    let is_same_kind = || locate(after.as_bytes()).reading == located.reading;
     match located.reading {
         Reading::Yaml => same_but(&readable(before), &readable(after), edits),
         Reading::Template => match (Masked::new(&readable(before)), Masked::new(&readable(after))) {
-            (Some(before), Some(after)) => same_but(before.text(), after.text(), edits),
+            (Some(before), Some(after)) => is_same_kind() && same_but(before.text(), after.text(), edits),
             _ => false,
         },
         Reading::Lines => {
@@ -149,7 +151,7 @@ fn is_faithful(located: &Located, before: &[u8], after: &[u8], edits: &[Edit<'_>
                 .iter()
                 .map(|edit| (edit.scalar.line, &edit.scalar.marker, edit.value.as_str()))
                 .collect();
-            lines::is_faithful(before, after, &expected)
+            is_same_kind() && lines::is_faithful(before, after, &expected)
         }
     }
 }

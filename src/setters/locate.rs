@@ -104,8 +104,8 @@ pub enum ImpossibleReason {
     /// A marker above a sequence item with other comment lines around it.
     #[error("the comment above the item has several lines; the marker must be its only one")]
     SeveralLines,
-    /// A marker below one item, with a blank line before the next.
-    #[error("a blank line stands between the marker and the item below it")]
+    /// A marker above an item that belongs to what stands above it, by a blank line or by its indentation.
+    #[error("by its indentation or the blank line below it, the comment belongs to what stands above it")]
     BelongsAbove,
     /// No scalar is near the marker.
     #[error("no scalar stands before the marker on its line")]

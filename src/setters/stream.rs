@@ -47,6 +47,8 @@ pub(super) struct Node {
     pub(super) role: Role,
     /// Whether it stands in `[...]` or `{...}`.
     pub(super) in_flow: bool,
+    /// How many collections hold it.
+    pub(super) depth: usize,
     /// Its place in [`Stream::events`].
     pub(super) event: usize,
     object: usize,
@@ -70,7 +72,7 @@ impl<'t> Stream<'t> {
                 message: error.info().to_owned(),
             })?;
             reader
-                .event(event, span.start.index())
+                .event(event, span.start.index(), span.end.index())
                 .map_err(|message| ParseFailure {
                     line: span.start.line(),
                     column: span.start.col() + 1,
@@ -140,12 +142,12 @@ impl<'t> Reader<'t> {
         }
     }
 
-    fn event(&mut self, event: Event<'t>, index: usize) -> Result<(), &'static str> {
+    fn event(&mut self, event: Event<'t>, index: usize, end: usize) -> Result<(), &'static str> {
         match &event {
             Event::DocumentStart(_) => self.document = Some(self.stream.objects.document()),
             Event::MappingStart(..) | Event::SequenceStart(..) => {
                 let is_mapping = matches!(event, Event::MappingStart(..));
-                self.open(is_mapping, self.offset(index))?;
+                self.open(is_mapping, self.offset(index), end > index)?;
             }
             Event::MappingEnd | Event::SequenceEnd => {
                 self.frames.pop();
@@ -193,7 +195,7 @@ impl<'t> Reader<'t> {
         }
     }
 
-    fn open(&mut self, is_mapping: bool, start: usize) -> Result<(), &'static str> {
+    fn open(&mut self, is_mapping: bool, start: usize, has_bracket: bool) -> Result<(), &'static str> {
         if self.frames.len() >= MAX_DEPTH {
             return Err("the collections are nested too deeply");
         }
@@ -207,10 +209,11 @@ impl<'t> Reader<'t> {
             Some(place) => self.stream.objects.enter(place, key.as_deref(), is_mapping),
             None => self.stream.objects.document(),
         };
+        // The event of a block collection is empty and may start at the bracket of its first item.
         let first = self.text.as_bytes().get(skip_properties(self.text, start));
         self.frames.push(Frame {
             place,
-            in_flow: in_flow || matches!(first, Some(b'[' | b'{')),
+            in_flow: in_flow || (has_bracket && matches!(first, Some(b'[' | b'{'))),
             state: if is_mapping {
                 FrameState::Mapping(None)
             } else {
@@ -270,6 +273,7 @@ impl<'t> Reader<'t> {
             style: scalar.map(|(style, _)| style),
             role,
             in_flow,
+            depth: self.frames.len(),
             event: self.stream.events.len(),
             object: place.map_or(0, Place::object),
         });

@@ -207,7 +207,7 @@ fn a_value_that_is_there_already_is_no_change(#[case] template: &str) {
 )]
 #[case::foot(
     "a:\n- b\n# @\n\n- img",
-    "3: a blank line stands between the marker and the item below it"
+    "3: by its indentation or the blank line below it, the comment belongs to what stands above it"
 )]
 #[case::at_the_end("a: b\n# @\n", "2: no scalar stands before the marker on its line")]
 #[case::document_separator("--- # @\na: b", "1: no scalar stands before the marker on its line")]
