@@ -2,11 +2,11 @@
 
 use saphyr_parser::{Event, ScalarStyle};
 
-use super::locate::{Located, Reading, locate, readable};
+use super::locate::{Located, Reading, Texts};
 use super::scalar::written;
-use super::stream::Stream;
-use super::template::Masked;
-use super::{Change, ImpossibleReason, MarkedScalar, SkipReason, Skipped, Style, lines};
+use super::{
+    Change, ImpossibleReason, MarkedScalar, SkipReason, Skipped, Style, lines, locate, mentions_marker,
+};
 use crate::image::Selections;
 
 /// What [`set`] made of a file.
@@ -32,22 +32,19 @@ pub struct Edited {
 /// parse. Of a repeated key it sets the first only; here each marked scalar is set.
 #[must_use]
 pub fn set(content: &[u8], selections: &Selections) -> Edited {
-    let located = locate(content);
+    if !mentions_marker(content) {
+        return Edited::default();
+    }
+    let Ok(text) = std::str::from_utf8(content) else {
+        return Edited {
+            skipped: impossible(&locate(content)),
+            ..Edited::default()
+        };
+    };
+    let texts = Texts::new(text);
+    let (located, events) = texts.locate();
     let mut edits = Vec::new();
-    let mut skipped: Vec<_> = located
-        .impossible
-        .iter()
-        .map(|impossible| Skipped {
-            line: impossible.line,
-            setter: impossible.setter.clone(),
-            reason: match (&located.unparsable, &impossible.reason) {
-                (Some(failure), ImpossibleReason::LineNotUnderstood) => {
-                    SkipReason::Unparsable(failure.clone())
-                }
-                (_, reason) => SkipReason::Impossible(reason.clone()),
-            },
-        })
-        .collect();
+    let mut skipped = impossible(&located);
     for scalar in &located.scalars {
         match Edit::new(scalar, selections) {
             Ok(Some(edit)) => edits.push(edit),
@@ -58,7 +55,7 @@ pub fn set(content: &[u8], selections: &Selections) -> Edited {
     let content = if edits.is_empty() {
         None
     } else {
-        apply(content, &edits).filter(|after| is_faithful(&located, content, after, &edits))
+        apply(text, &edits).filter(|after| is_faithful(located.reading, text, &events, after, &edits))
     };
     let changes = if content.is_some() {
         edits.into_iter().map(Edit::into_change).collect()
@@ -68,10 +65,27 @@ pub fn set(content: &[u8], selections: &Selections) -> Edited {
     };
     skipped.sort_by_key(|skipped| skipped.line);
     Edited {
-        content,
+        content: content.map(String::into_bytes),
         changes,
         skipped,
     }
+}
+
+/// The markers that can not work.
+fn impossible(located: &Located) -> Vec<Skipped> {
+    let impossible = located.impossible.iter();
+    impossible
+        .map(|impossible| Skipped {
+            line: impossible.line,
+            setter: impossible.setter.clone(),
+            reason: match (&located.unparsable, &impossible.reason) {
+                (Some(failure), ImpossibleReason::LineNotUnderstood) => {
+                    SkipReason::Unparsable(failure.clone())
+                }
+                (_, reason) => SkipReason::Impossible(reason.clone()),
+            },
+        })
+        .collect()
 }
 
 fn skip(scalar: &MarkedScalar, reason: SkipReason) -> Skipped {
@@ -119,56 +133,42 @@ impl<'a> Edit<'a> {
     }
 }
 
-/// The content with the new values in their places. Edits are in the order of the file.
-fn apply(content: &[u8], edits: &[Edit<'_>]) -> Option<Vec<u8>> {
+/// The text with the new values in their places. Edits are in the order of the file.
+fn apply(text: &str, edits: &[Edit<'_>]) -> Option<String> {
     let mut after =
-        Vec::with_capacity(content.len() + edits.iter().map(|edit| edit.written.len()).sum::<usize>());
+        String::with_capacity(text.len() + edits.iter().map(|edit| edit.written.len()).sum::<usize>());
     let mut offset = 0;
     for edit in edits {
-        after.extend_from_slice(content.get(offset..edit.scalar.span.start)?);
-        after.extend_from_slice(edit.written.as_bytes());
+        after.push_str(text.get(offset..edit.scalar.span.start)?);
+        after.push_str(&edit.written);
         offset = edit.scalar.span.end;
     }
-    after.extend_from_slice(content.get(offset..)?);
+    after.push_str(text.get(offset..)?);
     Some(after)
 }
 
-/// Whether the edited text says the same as before in all but the edited values.
-fn is_faithful(located: &Located, before: &[u8], after: &[u8], edits: &[Edit<'_>]) -> bool {
-    let (Ok(before), Ok(after)) = (std::str::from_utf8(before), std::str::from_utf8(after)) else {
+/// Whether the edited text reads in the same way as before, and says the same in all but the edited values.
+fn is_faithful(reading: Reading, text: &str, events: &[Event<'_>], after: &str, edits: &[Edit<'_>]) -> bool {
+    let texts = Texts::new(after);
+    let Some(after_events) = texts.events(reading) else {
         return false;
     };
-    // An edit that made YAML of a text that was none would have changed what its other lines mean.
-    let is_same_kind = || locate(after.as_bytes()).reading == located.reading;
-    match located.reading {
-        Reading::Yaml => same_but(&readable(before), &readable(after), edits),
-        Reading::Template => match (Masked::new(&readable(before)), Masked::new(&readable(after))) {
-            (Some(before), Some(after)) => is_same_kind() && same_but(before.text(), after.text(), edits),
-            _ => false,
-        },
-        Reading::Lines => {
-            let expected: Vec<_> = edits
-                .iter()
-                .map(|edit| (edit.scalar.line, &edit.scalar.marker, edit.value.as_str()))
-                .collect();
-            is_same_kind() && lines::is_faithful(before, after, &expected)
-        }
+    if reading == Reading::Lines {
+        let expected: Vec<_> = edits
+            .iter()
+            .map(|edit| (edit.scalar.line, &edit.scalar.marker, edit.value.as_str()))
+            .collect();
+        return lines::is_faithful(text, after, &expected);
     }
-}
-
-fn same_but(before: &str, after: &str, edits: &[Edit<'_>]) -> bool {
-    let (Ok(before), Ok(after)) = (Stream::read(before), Stream::read(after)) else {
-        return false;
-    };
     let mut edits = edits.iter().peekable();
-    let events = before.events.iter().zip(&after.events).enumerate();
-    let all_match = events.into_iter().all(|(number, (old, new))| {
+    let pairs = events.iter().zip(&after_events).enumerate();
+    let all_match = pairs.into_iter().all(|(number, (old, new))| {
         match edits.next_if(|edit| edit.scalar.event == Some(number)) {
             Some(edit) => is_edit_of(old, new, edit),
             None => old == new,
         }
     });
-    all_match && edits.next().is_none() && before.events.len() == after.events.len()
+    all_match && edits.next().is_none() && events.len() == after_events.len()
 }
 
 /// Whether `new` is `old` with the edit's value: the same tag, anchor, line ends and quotes, but for quotes that a

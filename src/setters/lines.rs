@@ -10,6 +10,9 @@ use super::locate::{Impossible, ImpossibleReason, Located, MarkedScalar, Reading
 use super::stream::line_end;
 use super::{MalformedMarker, Marker, MarkerParse, ObjectIdentifier, parse_comment};
 
+/// How many `#`s of a line are tried as the begin of a comment.
+const MAX_HASHES: usize = 32;
+
 /// Finds the markers of a text that is no YAML.
 pub(super) fn locate(text: &str) -> Located {
     let mut located = Located {
@@ -17,7 +20,8 @@ pub(super) fn locate(text: &str) -> Located {
         ..Located::default()
     };
     let lines: Vec<Line<'_>> = lines(text);
-    for (number, line) in lines.iter().enumerate() {
+    let enclosed = enclosed_simply(&lines);
+    for (number, (line, is_simple)) in lines.iter().zip(enclosed).enumerate() {
         if !line.text.contains("imagepolicy") {
             continue;
         }
@@ -35,7 +39,7 @@ pub(super) fn locate(text: &str) -> Located {
             MarkerParse::Malformed(reason) => Err((setter.to_owned(), ImpossibleReason::Malformed(reason))),
             MarkerParse::Marker(marker) => {
                 let setter = marker.to_string();
-                scalar(&lines, number, comment, marker).map_err(|reason| (setter, reason))
+                scalar(line, number, is_simple, comment, marker).map_err(|reason| (setter, reason))
             }
         };
         match placed {
@@ -61,7 +65,7 @@ pub(super) fn trailing_marker(line: &str) -> Option<Marker> {
 /// The first comment of a line that a marker could be, and what it says.
 fn trailing_comment(line: &str) -> Option<(usize, MarkerParse)> {
     let mut best = None;
-    for (offset, _) in line.match_indices('#') {
+    for (offset, _) in line.match_indices('#').take(MAX_HASHES) {
         let before = line.get(..offset).unwrap_or_default();
         if !(before.is_empty() || before.ends_with([' ', '\t', '\u{feff}'])) {
             continue;
@@ -171,12 +175,12 @@ fn single_line_value(text: &str) -> Option<(Style, &str)> {
 }
 
 fn scalar(
-    lines: &[Line<'_>],
+    line: &Line<'_>,
     number: usize,
+    is_simple: bool,
     comment: usize,
     marker: Marker,
 ) -> Result<MarkedScalar, ImpossibleReason> {
-    let line = lines.get(number).ok_or(ImpossibleReason::LineNotUnderstood)?;
     if line.text.contains("{{") || line.text.contains("}}") {
         return Err(ImpossibleReason::TemplateExpression);
     }
@@ -187,7 +191,7 @@ fn scalar(
         return Err(ImpossibleReason::EmptyValue);
     }
     let (style, value) = single_line_value(text)
-        .filter(|_| is_entry && is_enclosed_simply(lines, number, parts.indent))
+        .filter(|_| is_entry && is_simple)
         .ok_or(ImpossibleReason::LineNotUnderstood)?;
     Ok(MarkedScalar {
         marker,
@@ -207,41 +211,59 @@ fn scalar(
     })
 }
 
-/// Whether the lines that enclose a line of this indentation open mappings and sequences alone.
-fn is_enclosed_simply(lines: &[Line<'_>], number: usize, indent: usize) -> bool {
-    let mut indent = indent;
-    for line in lines.get(..number).unwrap_or_default().iter().rev() {
-        let text = line.text.trim_start_matches('\u{feff}');
-        let code = text.trim();
-        if code.is_empty() || code.starts_with('#') || is_expression(code) {
-            continue;
-        }
-        if text.starts_with("---") {
-            // A value behind the separator could be a block scalar that holds all lines below.
-            return code
-                .trim_start_matches('-')
-                .trim_start()
-                .strip_prefix('#')
-                .is_some()
-                || code == "---";
-        }
-        let own = text.len() - text.trim_start_matches(' ').len();
-        if own >= indent {
-            continue;
-        }
-        let comment = text.find(" #").unwrap_or(text.len());
-        let Some(parts) = parts(text, comment) else {
+/// A line that may enclose those below it.
+struct Opener<'t> {
+    text: &'t str,
+    parts: Option<Parts>,
+    indent: usize,
+    is_simple: bool,
+}
+
+impl Opener<'_> {
+    /// Whether a line of that indentation is an entry of what this line opens, or stands beside its entry.
+    fn holds(&self, indent: usize) -> bool {
+        let Some(parts) = self.parts.as_ref().filter(|_| !self.text.contains('\t')) else {
             return false;
         };
-        let value = text.get(parts.value.clone()).unwrap_or_default();
-        let opens_here = value.is_empty();
+        let value = self.text.get(parts.value.clone()).unwrap_or_default();
         let is_sibling = parts.has_key && parts.content == indent && single_line_value(value).is_some();
-        if text.contains('\t') || !(opens_here || is_sibling) {
+        self.is_simple && (value.is_empty() || is_sibling)
+    }
+}
+
+/// For each line, whether the lines that enclose it by indentation open mappings and sequences alone.
+fn enclosed_simply<'t>(lines: &[Line<'t>]) -> Vec<bool> {
+    let mut openers: Vec<Opener<'t>> = Vec::new();
+    let mut is_document_simple = true;
+    let judge = |line: &Line<'t>| {
+        let text: &'t str = line.text.trim_start_matches('\u{feff}');
+        let code = text.trim();
+        if code.is_empty() || code.starts_with('#') || is_expression(code) {
             return false;
         }
-        indent = parts.indent;
-    }
-    true
+        if text.starts_with("---") {
+            openers.clear();
+            // A value behind the separator could be a block scalar that holds all lines below.
+            let value = code.trim_start_matches('-').trim_start();
+            is_document_simple = value.is_empty() || value.starts_with('#');
+            return false;
+        }
+        let indent = text.len() - text.trim_start_matches(' ').len();
+        while openers.last().is_some_and(|opener| opener.indent >= indent) {
+            openers.pop();
+        }
+        let is_simple = openers
+            .last()
+            .map_or(is_document_simple, |opener| opener.holds(indent));
+        openers.push(Opener {
+            text,
+            parts: parts(text, text.find(" #").unwrap_or(text.len())),
+            indent,
+            is_simple,
+        });
+        is_simple
+    };
+    lines.iter().map(judge).collect()
 }
 
 /// Whether the line holds template expressions and nothing else.
@@ -250,24 +272,20 @@ fn is_expression(code: &str) -> bool {
 }
 
 /// Whether each changed line of an edited text still reads as the same marker on the new value, and all other lines
-/// are as they were. `expected` has the line numbers from 1 and the new values.
+/// are as they were. `expected` has the line numbers from 1, in their order, and the new values.
 pub(super) fn is_faithful(before: &str, after: &str, expected: &[(usize, &Marker, &str)]) -> bool {
-    let before: Vec<&str> = before.split('\n').collect();
-    let after_lines: Vec<&str> = after.split('\n').collect();
-    let only_expected_differ = before.len() == after_lines.len()
-        && before
-            .iter()
-            .zip(&after_lines)
-            .enumerate()
-            .all(|(number, (old, new))| old == new || expected.iter().any(|(line, ..)| *line == number + 1));
     let located = locate(after);
-    only_expected_differ
-        && expected.iter().all(|(line, marker, value)| {
-            located
-                .scalars
-                .iter()
-                .any(|scalar| scalar.line == *line && scalar.marker == **marker && scalar.value == *value)
-        })
+    let mut scalars = located.scalars.iter();
+    let all_set = expected.iter().all(|(line, marker, value)| {
+        let scalar = scalars.find(|scalar| scalar.line == *line);
+        scalar.is_some_and(|scalar| scalar.marker == **marker && scalar.value == *value)
+    });
+    let mut expected = expected.iter().map(|(line, ..)| *line).peekable();
+    let pairs = before.split('\n').zip(after.split('\n')).enumerate();
+    let others_stay = pairs
+        .into_iter()
+        .all(|(number, (old, new))| expected.next_if_eq(&(number + 1)).is_some() || old == new);
+    all_set && others_stay && before.split('\n').count() == after.split('\n').count()
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
-use saphyr_parser::ScalarStyle;
+use saphyr_parser::{Event, ScalarStyle};
 
 use super::attach::{self, Attachment, Comment};
 use super::marker::QUOTED_KEY;
@@ -172,24 +172,73 @@ pub fn locate(content: &[u8]) -> Located {
     if !mentions_marker(content) {
         return Located::default();
     }
-    let text = match std::str::from_utf8(content) {
-        Ok(text) => text,
-        Err(error) => return not_utf8(content, error),
-    };
-    let readable = readable(text);
-    let failure = match Stream::read(&readable) {
-        Ok(stream) => return Finder::new(text, &readable, Reading::Yaml).find(&stream),
-        Err(failure) => failure,
-    };
-    let mut located = match Masked::new(&readable) {
-        Some(masked) => match Stream::read(masked.text()) {
-            Ok(stream) => Finder::new(text, masked.text(), Reading::Template).find(&stream),
-            Err(_) => lines::locate(text),
-        },
-        None => lines::locate(text),
-    };
-    located.unparsable = Some(failure);
-    located
+    match std::str::from_utf8(content) {
+        Ok(text) => Texts::new(text).locate().0,
+        Err(error) => not_utf8(content, error),
+    }
+}
+
+/// A file and the texts that stand for it while it is parsed. No byte of them moves.
+pub(super) struct Texts<'t> {
+    original: &'t str,
+    readable: Cow<'t, str>,
+    masked: Option<Masked>,
+}
+
+impl<'t> Texts<'t> {
+    pub(super) fn new(original: &'t str) -> Self {
+        let readable = if original.contains(":\t") {
+            // YAML allows these tabs and the parser does not.
+            Cow::Owned(original.replace(":\t", ": "))
+        } else {
+            Cow::Borrowed(original)
+        };
+        let masked = Masked::new(&readable);
+        Self {
+            original,
+            readable,
+            masked,
+        }
+    }
+
+    /// Finds the markers, and gives the events that they were found in; none for a file that is read line by line.
+    pub(super) fn locate(&self) -> (Located, Vec<Event<'_>>) {
+        let (readable, original) = (self.readable.as_ref(), self.original);
+        let failure = match Stream::read(readable) {
+            Ok(stream) => {
+                return (
+                    Finder::new(original, readable, Reading::Yaml).find(&stream),
+                    stream.events,
+                );
+            }
+            Err(failure) => failure,
+        };
+        let template = self.masked.as_ref().and_then(|masked| {
+            let stream = Stream::read(masked.text()).ok()?;
+            let located = Finder::new(original, masked.text(), Reading::Template).find(&stream);
+            Some((located, stream.events))
+        });
+        let (mut located, events) = template.unwrap_or_else(|| (lines::locate(original), Vec::new()));
+        located.unparsable = Some(failure);
+        (located, events)
+    }
+
+    /// The events of the text as it was read; nothing when it does not read in this way.
+    pub(super) fn events(&self, reading: Reading) -> Option<Vec<Event<'_>>> {
+        let is_yaml = Stream::read(&self.readable);
+        match (reading, is_yaml) {
+            (Reading::Yaml, Ok(stream)) => Some(stream.events),
+            // An edit that made YAML of a text that was none would have changed what its other lines mean.
+            (Reading::Template, Err(_)) => Some(Stream::read(self.masked.as_ref()?.text()).ok()?.events),
+            (Reading::Lines, Err(_)) => {
+                match self.masked.as_ref().map(|masked| Stream::read(masked.text())) {
+                    Some(Ok(_)) => None,
+                    _ => Some(Vec::new()),
+                }
+            }
+            _ => None,
+        }
+    }
 }
 
 fn not_utf8(content: &[u8], error: std::str::Utf8Error) -> Located {
@@ -211,15 +260,6 @@ fn not_utf8(content: &[u8], error: std::str::Utf8Error) -> Located {
         message: "the file is not UTF-8".to_owned(),
     });
     located
-}
-
-/// The text without the tabs behind colons that YAML allows and the parser does not; no byte moves.
-pub(super) fn readable(text: &str) -> Cow<'_, str> {
-    if text.contains(":\t") {
-        Cow::Owned(text.replace(":\t", ": "))
-    } else {
-        Cow::Borrowed(text)
-    }
 }
 
 /// Offsets of line starts, to turn bytes into lines and columns.
