@@ -132,7 +132,7 @@ fn root_cause<'e>(err: &'e (dyn Error + 'static)) -> &'e (dyn Error + 'static) {
 }
 
 /// Keeps foreign text printable and short.
-pub(super) fn bounded(text: &str) -> String {
+pub(crate) fn bounded(text: &str) -> String {
     let printable = text
         .chars()
         .map(|c| if c.is_control() { ' ' } else { c })

@@ -17,6 +17,7 @@ mod tls;
 pub use address::{AddressClass, Reach};
 pub use clients::{CONNECT_TIMEOUT, HttpClients, READ_TIMEOUT, read_body};
 pub use error::HttpError;
+pub(crate) use error::bounded;
 pub use reqwest::header;
 pub use reqwest::{Method, Request, Response, StatusCode, Url};
 pub use settings::{ClientCertificate, ClientSettings, ProxySettings};

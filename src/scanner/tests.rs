@@ -1,0 +1,6 @@
+//! The registry client against scripted servers on loopback sockets.
+
+mod authentication;
+mod hostile;
+mod listing;
+mod server;
