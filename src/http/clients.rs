@@ -173,8 +173,8 @@ pub async fn read_body(mut response: Response, limit: u64) -> Result<Vec<u8>, Ht
     }
     // An announced length is a claim, not a reason to reserve the memory for it.
     let mut body = Vec::with_capacity(usize::try_from(announced.min(1 << 20)).unwrap_or(0));
-    let mut window_start = tokio::time::Instant::now();
-    let mut bytes_at_window_start = 0;
+    let start = tokio::time::Instant::now();
+    let mut pace = Pace::default();
     while let Some(chunk) = response
         .chunk()
         .await
@@ -184,15 +184,31 @@ pub async fn read_body(mut response: Response, limit: u64) -> Result<Vec<u8>, Ht
             return Err(too_large());
         }
         body.extend_from_slice(&chunk);
-        if window_start.elapsed() >= STALL_WINDOW {
-            if body.len() - bytes_at_window_start < STALL_BYTES {
-                return Err(HttpError::Timeout { host });
-            }
-            window_start = tokio::time::Instant::now();
-            bytes_at_window_start = body.len();
+        if pace.is_stalled(start.elapsed(), body.len()) {
+            return Err(HttpError::Timeout { host });
         }
     }
     Ok(body)
+}
+
+/// Tells a slow body from one that is only kept open, a few bytes at a time.
+#[derive(Default)]
+pub(super) struct Pace {
+    window_start: Duration,
+    bytes_before: usize,
+}
+
+impl Pace {
+    /// Whether the last whole window brought too little, with `bytes` after `elapsed`.
+    pub(super) fn is_stalled(&mut self, elapsed: Duration, bytes: usize) -> bool {
+        if elapsed.saturating_sub(self.window_start) < STALL_WINDOW {
+            return false;
+        }
+        let is_stalled = bytes.saturating_sub(self.bytes_before) < STALL_BYTES;
+        self.window_start = elapsed;
+        self.bytes_before = bytes;
+        is_stalled
+    }
 }
 
 /// Resolves names with the system's resolver and refuses the ones with an address that is out of reach.

@@ -195,3 +195,16 @@ async fn requests_go_through_the_proxy_with_its_credentials() {
         "{request}"
     );
 }
+
+#[test]
+fn a_byte_a_second_is_a_stall_and_a_slow_line_is_not() {
+    let ends_at = |bytes_per_second: usize| {
+        let mut pace = super::clients::Pace::default();
+        (1..=120).find(|second| {
+            let elapsed = std::time::Duration::from_secs(*second);
+            pace.is_stalled(elapsed, bytes_per_second * usize::try_from(*second).unwrap())
+        })
+    };
+    assert_eq!(ends_at(1), Some(20));
+    assert_eq!(ends_at(100), None);
+}

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
-use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue, LOCATION, WWW_AUTHENTICATE};
+use reqwest::header::{
+    ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue, IF_NONE_MATCH, LOCATION, WWW_AUTHENTICATE,
+};
 use reqwest::{Method, Request, StatusCode};
 use url::Url;
 
@@ -58,6 +60,8 @@ pub(super) struct Want {
     pub(super) accept: &'static str,
     /// Largest body in bytes.
     pub(super) limit: u64,
+    /// The version that is already here; the answer is 304 when it still holds.
+    pub(super) unless: Option<HeaderValue>,
 }
 
 /// One operation of one object on one image.
@@ -321,6 +325,9 @@ impl<'o> Operation<'o> {
             let mut request = Request::new(want.method.clone(), url.clone());
             let headers = request.headers_mut();
             headers.insert(ACCEPT, HeaderValue::from_static(want.accept));
+            if let Some(version) = &want.unless {
+                headers.insert(IF_NONE_MATCH, version.clone());
+            }
             if let Some(value) = authorization.as_ref().filter(|_| same_origin(&url, &origin)) {
                 headers.insert(AUTHORIZATION, value.clone());
             }

@@ -165,3 +165,32 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // Every critical section leaves the value complete, so a panic elsewhere does not spoil it.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::ProxySettings;
+
+    #[test]
+    fn what_one_objects_proxy_says_does_not_count_for_another() {
+        let hosts = Hosts::default();
+        let proxied = ClientSettings {
+            proxy: Some(ProxySettings::new("http://proxy.example:3128", None, None).unwrap()),
+            ..ClientSettings::default()
+        };
+        let host = hosts.get("r.example", &ClientSettings::default(), false);
+        assert!(Arc::ptr_eq(
+            &host,
+            &hosts.get("r.example", &ClientSettings::default(), false)
+        ));
+        assert!(!Arc::ptr_eq(&host, &hosts.get("r.example", &proxied, false)));
+        assert!(!Arc::ptr_eq(
+            &host,
+            &hosts.get("r.example", &ClientSettings::default(), true)
+        ));
+        assert!(!Arc::ptr_eq(
+            &host,
+            &hosts.get("other.example", &ClientSettings::default(), false)
+        ));
+    }
+}

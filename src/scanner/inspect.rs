@@ -20,6 +20,7 @@ impl Operation<'_> {
             method: Method::HEAD,
             accept: MANIFEST_TYPES,
             limit: 0,
+            unless: None,
         };
         let answer = self.ask(&url, &want).await?;
         if answer.status.is_success()
@@ -59,6 +60,7 @@ impl Operation<'_> {
             method: Method::GET,
             accept: MANIFEST_TYPES,
             limit: MAX_MANIFEST,
+            unless: None,
         };
         let answer = self.ask(&url, &want).await?;
         if answer.status == StatusCode::NOT_FOUND {
@@ -86,6 +88,7 @@ impl Operation<'_> {
             method: Method::GET,
             accept: if kind == "blobs" { "*/*" } else { MANIFEST_TYPES },
             limit,
+            unless: None,
         };
         let answer = self.ask(&url, &want).await?;
         self.check(&answer, Some(digest))?;

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use reqwest::header::LINK;
+use reqwest::header::{ETAG, LINK};
 use reqwest::{Method, StatusCode};
 use url::Url;
 
@@ -10,7 +10,7 @@ use super::ScanError;
 use super::challenge::next_page;
 use super::exchange::{Answer, Operation, Want};
 use super::host::Paging;
-use super::registry::TagList;
+use super::registry::{ListVersion, TagList};
 use super::tag_page::{InvalidPage, SeenTags, TagPage};
 use crate::image::TagSnapshot;
 
@@ -23,6 +23,9 @@ const SUSPICIOUS_LENGTHS: [usize; 6] = [50, 100, 200, 500, 1000, 10_000];
 /// Pages in a row that may add nothing, and still link to another, before the list counts as endless.
 const BARREN_PAGES: u32 = 5;
 
+/// Longest version that is kept.
+const MAX_VERSION: usize = 256;
+
 /// What has been read of a list.
 #[derive(Default)]
 struct Progress {
@@ -34,6 +37,7 @@ struct Progress {
     /// From the second page on.
     seen: Option<SeenTags>,
     barren: u32,
+    version: Option<ListVersion>,
 }
 
 /// What follows a page.
@@ -46,8 +50,8 @@ enum Next {
 }
 
 impl Operation<'_> {
-    /// Lists the tags.
-    pub(super) async fn list_tags(&self) -> Result<TagList, ScanError> {
+    /// Lists the tags; `None` when the registry says that the list still has the version `known`.
+    pub(super) async fn list_tags(&self, known: Option<&ListVersion>) -> Result<Option<TagList>, ScanError> {
         let whole = self.url(&format!("{}/tags/list", self.image.repository()))?;
         let mut url = whole.clone();
         if self.host.paging() == Paging::Sized {
@@ -56,7 +60,11 @@ impl Operation<'_> {
         let mut progress = Progress::default();
         let mut is_check = false;
         loop {
-            let answer = self.page(&url, &mut progress).await?;
+            let unless = known.filter(|known| progress.pages == 0 && known.url == url.as_str());
+            let answer = self.page(&url, unless, &mut progress).await?;
+            if answer.status == StatusCode::NOT_MODIFIED && unless.is_some() {
+                return Ok(None);
+            }
             if !answer.status.is_success() {
                 if is_check {
                     break;
@@ -73,12 +81,17 @@ impl Operation<'_> {
             let length = page.tags.len() + page.illegal as usize;
             let last = page.tags.last().cloned();
             let added = progress.add(page, answer.body.len());
+            progress.version = version(&answer, &url);
             if is_check && added == 0 {
                 break;
             }
             match self.next(&answer, &whole, length, last)? {
                 Next::End => break,
-                Next::Check(next) => (url, is_check) = (next, true),
+                Next::Check(next) => {
+                    // A list that fills its page may grow on the next one, and the page would keep its version.
+                    progress.version = None;
+                    (url, is_check) = (next, true);
+                }
                 Next::Page(next) => {
                     progress.barren = if added == 0 { progress.barren + 1 } else { 0 };
                     if progress.barren > BARREN_PAGES {
@@ -91,16 +104,23 @@ impl Operation<'_> {
                 }
             }
         }
-        Ok(TagList {
+        Ok(Some(TagList {
             snapshot: TagSnapshot::new(progress.tags),
             requests: self.request_count(),
             pages: progress.pages,
             illegal: progress.illegal,
-        })
+            // The version of a page says nothing of the pages behind it.
+            version: progress.version.filter(|_| progress.pages == 1),
+        }))
     }
 
     /// Asks for a page, within what is left of the limits.
-    async fn page(&self, url: &Url, progress: &mut Progress) -> Result<Answer, ScanError> {
+    async fn page(
+        &self,
+        url: &Url,
+        unless: Option<&ListVersion>,
+        progress: &mut Progress,
+    ) -> Result<Answer, ScanError> {
         let limits = &self.registry.limits;
         if progress.pages >= limits.pages {
             return Err(self.too_many(format!("{} pages", limits.pages)));
@@ -112,6 +132,7 @@ impl Operation<'_> {
             method: Method::GET,
             accept: "application/json",
             limit: limits.bytes.saturating_sub(progress.bytes),
+            unless: unless.map(|known| known.tag.clone()),
         };
         let answer = self.ask(url, &want).await?;
         if answer.is_oversized {
@@ -164,6 +185,15 @@ impl Operation<'_> {
             limit,
         }
     }
+}
+
+/// The version of a page.
+fn version(answer: &Answer, url: &Url) -> Option<ListVersion> {
+    let tag = answer.headers.get(ETAG)?;
+    (tag.len() <= MAX_VERSION).then(|| ListVersion {
+        url: url.to_string(),
+        tag: tag.clone(),
+    })
 }
 
 impl Progress {

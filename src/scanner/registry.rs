@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use reqwest::header::HeaderValue;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::exchange::{Operation, accepts_plain};
@@ -91,6 +92,16 @@ pub struct TagList {
     /// Entries that the registry listed and that are no tags by the distribution specification. They are left out:
     /// nothing can pull them.
     pub illegal: u32,
+    /// The version of the list, where the registry gives one and the list came in one page.
+    pub version: Option<ListVersion>,
+}
+
+/// A version of a list, by which a registry can tell that nothing changed (an `ETag`, RFC 9110 section 8.8.3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListVersion {
+    /// Where the list came from.
+    pub(super) url: String,
+    pub(super) tag: HeaderValue,
 }
 
 impl fmt::Debug for Registry {
@@ -130,10 +141,28 @@ impl Registry {
     pub async fn tags(&self, image: &ImageName, access: &Access) -> Result<TagList, ScanError> {
         let (host, _turn) = self.turn(image, access).await;
         within(image, access, async {
-            Operation::begin(self, image, access, host)
-                .await?
-                .list_tags()
-                .await
+            let operation = Operation::begin(self, image, access, host).await?;
+            let list = operation.list_tags(None).await?;
+            list.ok_or_else(|| operation.unasked_not_modified())
+        })
+        .await
+    }
+
+    /// Lists all tags of `image`, unless the registry says that the list still has the version `known`, which costs
+    /// no transfer: then `None`.
+    ///
+    /// # Errors
+    /// [`ScanError`].
+    pub async fn tags_unless(
+        &self,
+        image: &ImageName,
+        access: &Access,
+        known: &ListVersion,
+    ) -> Result<Option<TagList>, ScanError> {
+        let (host, _turn) = self.turn(image, access).await;
+        within(image, access, async {
+            let operation = Operation::begin(self, image, access, host).await?;
+            operation.list_tags(Some(known)).await
         })
         .await
     }

@@ -2,5 +2,6 @@
 
 mod authentication;
 mod hostile;
+mod inspect;
 mod listing;
 mod server;

@@ -60,6 +60,15 @@ impl Operation<'_> {
         }
     }
 
+    /// An answer without content to a request without a condition.
+    pub(super) fn unasked_not_modified(&self) -> ScanError {
+        ScanError::InvalidResponse {
+            image: self.image.to_string(),
+            host: self.image.registry().to_owned(),
+            reason: "304 Not Modified, although no version was named".to_owned(),
+        }
+    }
+
     pub(super) fn realm_refused(&self, refused: RefusedRealm) -> ScanError {
         ScanError::RealmRefused {
             image: self.image.to_string(),

@@ -249,3 +249,52 @@ async fn a_hundred_thousand_tags_come_in_one_answer() {
         .unwrap();
     assert_eq!((list.snapshot.len(), list.pages), (100_000, 1));
 }
+
+/// Serves `count` tags under a version, and 304 to who has it.
+fn versioned(count: usize) -> Server {
+    Server::start(move |request, _| {
+        let tags: Vec<String> = (0..count).map(|n| n.to_string()).collect();
+        let tags: Vec<&str> = tags.iter().map(String::as_str).collect();
+        match (request.target.as_str(), request.if_none_match.as_deref()) {
+            ("/v2/team/app/tags/list", Some("\"v1\"")) => Reply::status(304),
+            ("/v2/team/app/tags/list", _) => Reply::tags(&tags).with("ETag", "\"v1\""),
+            _ => Reply::status(404),
+        }
+    })
+}
+
+#[tokio::test]
+async fn a_list_that_did_not_change_is_not_sent_again() {
+    let server = versioned(3);
+    let registry = registry();
+    let list = registry.tags(&server.image(), &Access::default()).await.unwrap();
+    let version = list.version.unwrap();
+    let again = registry
+        .tags_unless(&server.image(), &Access::default(), &version)
+        .await
+        .unwrap();
+    assert_eq!(again, None);
+}
+
+#[tokio::test]
+async fn a_list_that_may_fill_its_page_has_no_version() {
+    let server = versioned(100);
+    let list = registry()
+        .tags(&server.image(), &Access::default())
+        .await
+        .unwrap();
+    assert_eq!((list.snapshot.len(), list.version), (100, None));
+}
+
+#[tokio::test]
+async fn an_answer_without_a_list_to_a_plain_question_is_an_error() {
+    let server = Server::start(|request, _| match request.target.as_str() {
+        "/v2/" => Reply::status(200),
+        _ => Reply::status(304),
+    });
+    let err = registry()
+        .tags(&server.image(), &Access::default())
+        .await
+        .unwrap_err();
+    assert!(matches!(err, ScanError::InvalidResponse { .. }), "{err}");
+}

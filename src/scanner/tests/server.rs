@@ -17,6 +17,7 @@ pub(super) struct Seen {
     /// Path and query.
     pub(super) target: String,
     pub(super) authorization: Option<String>,
+    pub(super) if_none_match: Option<String>,
     pub(super) body: String,
 }
 
@@ -209,6 +210,7 @@ fn read_request(reader: &mut BufReader<TcpStream>) -> std::io::Result<Option<See
         };
         match name.to_ascii_lowercase().as_str() {
             "authorization" => request.authorization = Some(value.to_owned()),
+            "if-none-match" => request.if_none_match = Some(value.to_owned()),
             "content-length" => length = value.parse().unwrap(),
             _ => {}
         }
