@@ -1,5 +1,7 @@
 //! Settings, redaction and what a client refuses.
 
+mod tls_sessions;
+
 use std::io::{Read, Write};
 use std::net::TcpListener;
 
