@@ -2,9 +2,12 @@
 
 use std::sync::{Arc, OnceLock};
 
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
 use super::{ClientCertificate, ClientSettings, HttpError};
 
@@ -28,10 +31,15 @@ pub(super) fn system_roots() -> Arc<RootCertStore> {
 pub(super) fn client_config(settings: &ClientSettings) -> Result<ClientConfig, HttpError> {
     let invalid = |reason: String| HttpError::Settings { reason };
     let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let own = own_roots(settings)?;
+    let verifier = WebPkiServerVerifier::builder_with_provider(roots(&own)?, Arc::clone(&provider))
+        .build()
+        .map_err(|err| invalid(err.to_string()))?;
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|err| invalid(err.to_string()))?
-        .with_root_certificates(roots(settings)?);
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Verifier { verifier, own }));
     let mut config = match &settings.client_certificate {
         None => builder.with_no_client_auth(),
         Some(certificate) => {
@@ -45,20 +53,95 @@ pub(super) fn client_config(settings: &ClientSettings) -> Result<ClientConfig, H
     Ok(config)
 }
 
-fn roots(settings: &ClientSettings) -> Result<Arc<RootCertStore>, HttpError> {
+/// The system's verifier, and one case more: a server's own certificate in the settings.
+///
+/// `openssl req -x509` makes self-signed certificates that claim to be authorities, and home registries serve them.
+/// Go takes such a certificate when it is itself in the pool of roots; webpki takes no authority for a server. So a
+/// server certificate that the settings hold byte for byte is taken if its time and its name hold.
+#[derive(Debug)]
+struct Verifier {
+    verifier: Arc<WebPkiServerVerifier>,
+    own: Vec<CertificateDer<'static>>,
+}
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let verified =
+            self.verifier
+                .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+        match verified {
+            // webpki looks at the time before it looks at the claim to be an authority.
+            Err(err) if is_authority_as_server(&err) && self.own.iter().any(|own| own == end_entity) => {
+                verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
+                Ok(ServerCertVerified::assertion())
+            }
+            verified => verified,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.verifier.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.verifier.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.verifier.supported_verify_schemes()
+    }
+}
+
+fn is_authority_as_server(err: &rustls::Error) -> bool {
+    match err {
+        rustls::Error::InvalidCertificate(CertificateError::Other(other)) => {
+            other.0.downcast_ref() == Some(&webpki::Error::CaUsedAsEndEntity)
+        }
+        _ => false,
+    }
+}
+
+/// The system's roots and `own`.
+fn roots(own: &[CertificateDer<'static>]) -> Result<Arc<RootCertStore>, HttpError> {
     let system = system_roots();
-    if settings.root_certificates.is_empty() {
+    if own.is_empty() {
         return Ok(system);
     }
     let mut roots = system.as_ref().clone();
-    for bundle in &settings.root_certificates {
-        for certificate in certificates(bundle, "the certificate authority")? {
-            roots.add(certificate).map_err(|err| HttpError::Settings {
+    for certificate in own {
+        roots
+            .add(certificate.clone())
+            .map_err(|err| HttpError::Settings {
                 reason: format!("the certificate authority is no valid certificate: {err}"),
             })?;
-        }
     }
     Ok(Arc::new(roots))
+}
+
+/// The certificates that the settings name.
+fn own_roots(settings: &ClientSettings) -> Result<Vec<CertificateDer<'static>>, HttpError> {
+    let mut own = Vec::new();
+    for bundle in &settings.root_certificates {
+        own.extend(certificates(bundle, "the certificate authority")?);
+    }
+    Ok(own)
 }
 
 fn client_certificate(

@@ -131,6 +131,42 @@ async fn a_certificate_that_does_not_hold_is_refused(#[case] name: &str, #[case]
     );
 }
 
+/// What `openssl req -x509` makes: self-signed, and an authority by its own word.
+fn self_signed(name: &str, last_year: i32) -> Issued {
+    let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.not_before = rcgen::date_time_ymd(2000, 1, 1);
+    params.not_after = rcgen::date_time_ymd(last_year, 1, 1);
+    let key = KeyPair::generate().unwrap();
+    let certificate = params.self_signed(&key).unwrap();
+    Issued { certificate, key }
+}
+
+#[rstest]
+#[case::named_in_the_settings("localhost", 2200, true, true)]
+#[case::not_named("localhost", 2200, false, false)]
+#[case::another_name("other.example", 2200, true, false)]
+#[case::expired("localhost", 2001, true, false)]
+#[tokio::test]
+async fn a_self_signed_server_is_trusted_when_the_settings_hold_its_very_certificate(
+    #[case] name: &str,
+    #[case] last_year: i32,
+    #[case] is_named: bool,
+    #[case] is_trusted: bool,
+) {
+    let server = self_signed(name, last_year);
+    let trusted = if is_named {
+        server.certificate.pem()
+    } else {
+        self_signed(name, last_year).certificate.pem()
+    };
+    let settings = ClientSettings {
+        root_certificates: vec![trusted.into_bytes()],
+        ..ClientSettings::default()
+    };
+    assert_eq!(ask(serve(&server, None), &settings).await.is_ok(), is_trusted);
+}
+
 #[tokio::test]
 async fn the_server_sees_the_client_certificate() {
     let (servers, clients) = (Authority::new(), Authority::new());
