@@ -1,6 +1,6 @@
 //! What is known of a registry host, shared by all objects that reach it with the same connection settings.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -16,6 +16,9 @@ const MAX_HOSTS: usize = 4096;
 
 /// Requests that a host gets at the same time.
 const CONCURRENT_OPERATIONS: usize = 16;
+
+/// How many repositories with a complete list of a suspicious length show that a host does not cut there.
+const ENOUGH_UNCUT: usize = 3;
 
 /// Longest pause that a registry can impose with `Retry-After`.
 const MAX_PAUSE: Duration = Duration::from_hours(1);
@@ -84,6 +87,8 @@ struct State {
     /// Scopes that repositories need beyond the usual one.
     scopes: HashMap<String, String>,
     pauses: HashMap<Option<Credential>, Instant>,
+    /// Repositories whose list has a length at which some registries cut, and is complete; by that length.
+    uncut: HashMap<usize, HashSet<String>>,
 }
 
 impl Host {
@@ -97,6 +102,7 @@ impl Host {
                 paging: Paging::Whole,
                 scopes: HashMap::new(),
                 pauses: HashMap::new(),
+                uncut: HashMap::new(),
             }),
         }
     }
@@ -140,6 +146,24 @@ impl Host {
             scopes.clear();
         }
         scopes.insert(repository.to_owned(), scope);
+    }
+
+    /// Whether the host may cut lists at `length` without saying so: until enough repositories with complete lists of
+    /// that length were seen.
+    pub(super) fn may_cut_at(&self, length: usize) -> bool {
+        lock(&self.state)
+            .uncut
+            .get(&length)
+            .is_none_or(|repositories| repositories.len() < ENOUGH_UNCUT)
+    }
+
+    /// Notes that the list of `repository` has `length` entries and is complete.
+    pub(super) fn note_uncut(&self, repository: &str, length: usize) {
+        let uncut = &mut lock(&self.state).uncut;
+        let repositories = uncut.entry(length).or_default();
+        if repositories.len() < ENOUGH_UNCUT {
+            repositories.insert(repository.to_owned());
+        }
     }
 
     /// How long the host still wants no request with `credential`.

@@ -58,7 +58,8 @@ impl Operation<'_> {
             url.set_query(Some(&format!("n={PAGE_SIZE}")));
         }
         let mut progress = Progress::default();
-        let mut is_check = false;
+        // The length of the list whose completeness is in question.
+        let mut checked: Option<usize> = None;
         loop {
             let unless = known.filter(|known| progress.pages == 0 && known.url == url.as_str());
             let answer = self.page(&url, unless, &mut progress).await?;
@@ -66,7 +67,8 @@ impl Operation<'_> {
                 return Ok(None);
             }
             if !answer.status.is_success() {
-                if is_check {
+                if let Some(length) = checked {
+                    self.host.note_uncut(self.image.repository(), length);
                     break;
                 }
                 if url != whole && progress.pages == 0 && answer.status == StatusCode::BAD_REQUEST {
@@ -82,7 +84,8 @@ impl Operation<'_> {
             let last = page.tags.last().cloned();
             let added = progress.add(page, answer.body.len());
             progress.version = version(&answer, &url);
-            if is_check && added == 0 {
+            if let Some(length) = checked.filter(|_| added == 0) {
+                self.host.note_uncut(self.image.repository(), length);
                 break;
             }
             match self.next(&answer, &whole, length, last)? {
@@ -90,7 +93,7 @@ impl Operation<'_> {
                 Next::Check(next) => {
                     // A list that fills its page may grow on the next one, and the page would keep its version.
                     progress.version = None;
-                    (url, is_check) = (next, true);
+                    (url, checked) = (next, Some(length));
                 }
                 Next::Page(next) => {
                     progress.barren = if added == 0 { progress.barren + 1 } else { 0 };
@@ -100,7 +103,7 @@ impl Operation<'_> {
                     if progress.pages == 1 && length < PAGE_SIZE && self.host.paging() == Paging::Whole {
                         self.host.set_paging(Paging::Sized);
                     }
-                    (url, is_check) = (next, false);
+                    (url, checked) = (next, None);
                 }
             }
         }
@@ -166,7 +169,8 @@ impl Operation<'_> {
                 Err(err) => return Err(self.invalid(&answer.url, err.to_string())),
             }
         }
-        match last.filter(|_| SUSPICIOUS_LENGTHS.contains(&length)) {
+        let is_suspicious = SUSPICIOUS_LENGTHS.contains(&length) && self.host.may_cut_at(length);
+        match last.filter(|_| is_suspicious) {
             None => Ok(Next::End),
             Some(last) => {
                 let mut check = whole.clone();

@@ -11,6 +11,7 @@ mod error;
 mod exchange;
 mod host;
 mod inspect;
+mod key;
 mod listing;
 mod manifest;
 mod registry;

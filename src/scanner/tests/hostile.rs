@@ -216,15 +216,21 @@ async fn a_rate_limit_is_obeyed_by_every_object_of_the_host() {
 }
 
 #[tokio::test]
-async fn a_server_with_plain_http_is_not_asked_when_its_name_is_public() {
+async fn plain_http_on_a_public_name_needs_the_insecure_flag() {
     let server = Server::start(|_, _| Reply::tags(&["1"]));
     // 127.0.0.1 as an IPv4-mapped address is no name that go-containerregistry takes for local.
     let image = format!("[::ffff:127.0.0.1]:{}/team/app", server.address.port())
         .parse()
         .unwrap();
-    let err = registry().tags(&image, &Access::default()).await.unwrap_err();
+    let registry = registry();
+    let err = registry.tags(&image, &Access::default()).await.unwrap_err();
     assert!(matches!(err, ScanError::Unreachable { .. }), "{err}");
     assert_eq!(server.targets(), [""; 0]);
+    let access = Access {
+        insecure: true,
+        ..Access::default()
+    };
+    registry.tags(&image, &access).await.unwrap();
 }
 
 #[tokio::test]

@@ -112,22 +112,25 @@ async fn a_list_that_is_cut_without_a_link_is_completed() {
 }
 
 #[tokio::test]
-async fn a_list_of_a_round_length_may_be_complete() {
+async fn a_host_whose_lists_of_a_round_length_are_complete_is_soon_believed() {
     let all: Vec<String> = (0..100).map(|n| format!("{n:03}")).collect();
     let server = Server::start(move |request, _| {
         let tags: Vec<&str> = all.iter().map(String::as_str).collect();
-        match request.target.split_once('?') {
-            Some(("/v2/team/app/tags/list", _)) | None if request.target.contains("tags") => {
-                Reply::tags(&tags)
-            }
-            _ => Reply::status(404),
+        match request.target.as_str() {
+            "/v2/" => Reply::status(200),
+            // One repository ignores the position, the others know no such request.
+            "/v2/app1/tags/list?n=1000&last=099" => Reply::tags(&tags),
+            target if target.contains('?') => Reply::status(404),
+            _ => Reply::tags(&tags),
         }
     });
-    let list = registry()
-        .tags(&server.image(), &Access::default())
-        .await
-        .unwrap();
-    assert_eq!(list.snapshot.len(), 100);
+    let registry = registry();
+    for n in 0..10 {
+        let image = format!("{}/app{n}", server.address).parse().unwrap();
+        let list = registry.tags(&image, &Access::default()).await.unwrap();
+        assert_eq!(list.snapshot.len(), 100);
+    }
+    assert_eq!(server.targets().len(), 13, "three lists were checked");
 }
 
 #[tokio::test]
