@@ -1,0 +1,255 @@
+//! One page of a tag list: reading it with bounds, and judging what it adds.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+
+use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+/// Longest tag that the distribution specification allows.
+const MAX_TAG_LENGTH: usize = 128;
+
+/// The tags of one page.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct TagPage {
+    pub(super) tags: Vec<String>,
+    /// Entries that are no tags: too long, or with characters that no tag has. They can never be pulled.
+    pub(super) illegal: u32,
+}
+
+/// Why a page is no page.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum InvalidPage {
+    #[error("more tags than wanted")]
+    TooMany,
+    #[error("the answer is not a tag list: {0}")]
+    NotATagList(String),
+}
+
+impl TagPage {
+    /// Reads a page with at most `limit` tags. `null` is how some registries write an empty list.
+    pub(super) fn parse(body: &[u8], limit: usize) -> Result<Self, InvalidPage> {
+        let mut deserializer = serde_json::Deserializer::from_slice(body);
+        let list = deserializer
+            .deserialize_map(ListVisitor { limit })
+            .and_then(|list| deserializer.end().map(|()| list))
+            .map_err(|err| InvalidPage::NotATagList(describe(body, &err)))?;
+        match list {
+            Listed::Tags(page) => Ok(page),
+            Listed::TooMany => Err(InvalidPage::TooMany),
+            Listed::Missing => Err(InvalidPage::NotATagList(
+                "it has neither 'tags' nor 'name'".to_owned(),
+            )),
+        }
+    }
+}
+
+/// Whether `tag` is one by the distribution specification: `[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}`.
+fn is_tag(tag: &str) -> bool {
+    let starts_well = tag
+        .bytes()
+        .next()
+        .is_some_and(|b| b.is_ascii_alphanumeric() || b == b'_');
+    starts_well
+        && tag.len() <= MAX_TAG_LENGTH
+        && tag
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))
+}
+
+/// Remembers which tags earlier pages had, by a hash with a random key: eight bytes a tag.
+pub(super) struct SeenTags {
+    hasher: RandomState,
+    hashes: HashSet<u64>,
+}
+
+impl SeenTags {
+    pub(super) fn new() -> Self {
+        Self {
+            hasher: RandomState::new(),
+            hashes: HashSet::new(),
+        }
+    }
+
+    /// Adds tags; tells how many of them are new.
+    pub(super) fn add(&mut self, tags: &[String]) -> usize {
+        tags.iter()
+            .filter(|tag| self.hashes.insert(self.hasher.hash_one(tag)))
+            .count()
+    }
+}
+
+enum Listed {
+    Tags(TagPage),
+    TooMany,
+    Missing,
+}
+
+struct ListVisitor {
+    limit: usize,
+}
+
+impl<'de> Visitor<'de> for ListVisitor {
+    type Value = Listed;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object with a list of tags")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Listed, A::Error> {
+        let mut listed = Listed::Missing;
+        while let Some(key) = map.next_key::<String>()? {
+            match key.as_str() {
+                "tags" => listed = map.next_value_seed(Tags { limit: self.limit })?,
+                "name" => {
+                    map.next_value::<IgnoredAny>()?;
+                    // Some registries leave an empty list out.
+                    if matches!(listed, Listed::Missing) {
+                        listed = Listed::Tags(TagPage::default());
+                    }
+                }
+                _ => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        Ok(listed)
+    }
+}
+
+struct Tags {
+    limit: usize,
+}
+
+impl<'de> serde::de::DeserializeSeed<'de> for Tags {
+    type Value = Listed;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Listed, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Tags {
+    type Value = Listed;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of tags")
+    }
+
+    fn visit_unit<E>(self) -> Result<Listed, E> {
+        Ok(Listed::Tags(TagPage::default()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Listed, A::Error> {
+        let mut page = TagPage::default();
+        let mut is_too_long = false;
+        while let Some(Tag(tag)) = sequence.next_element()? {
+            match tag {
+                None => page.illegal = page.illegal.saturating_add(1),
+                Some(_) if page.tags.len() >= self.limit => is_too_long = true,
+                Some(tag) => page.tags.push(tag),
+            }
+        }
+        Ok(if is_too_long {
+            Listed::TooMany
+        } else {
+            Listed::Tags(page)
+        })
+    }
+}
+
+/// A tag, or `None` for a string that is none.
+struct Tag(Option<String>);
+
+impl<'de> Deserialize<'de> for Tag {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct TagVisitor;
+        impl Visitor<'_> for TagVisitor {
+            type Value = Tag;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a tag")
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Tag, E> {
+                Ok(Tag(is_tag(text).then(|| text.to_owned())))
+            }
+        }
+        deserializer.deserialize_str(TagVisitor)
+    }
+}
+
+/// Says what is wrong without repeating foreign text at length.
+fn describe(body: &[u8], err: &serde_json::Error) -> String {
+    let start = body.trim_ascii_start();
+    if start.is_empty() {
+        return "it is empty".to_owned();
+    }
+    if start.first() == Some(&b'<') {
+        return "it is an HTML or XML page".to_owned();
+    }
+    match err.classify() {
+        serde_json::error::Category::Eof => "it ends too early".to_owned(),
+        _ => format!("wrong JSON at line {} column {}", err.line(), err.column()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case(r#"{"name":"a","tags":["1","2"]}"#, &["1", "2"], 0)]
+    #[case(r#"{"tags":[],"name":"a"}"#, &[], 0)]
+    #[case(r#"{"tags":["1"],"name":"a"}"#, &["1"], 0)]
+    #[case(r#"{"name":"a","tags":null}"#, &[], 0)]
+    #[case(r#"{"name":"a"}"#, &[], 0)]
+    #[case(r#"{"child":[{"x":["y"]}],"manifest":{"sha256:0":{"tag":["1"]}},"name":"a","tags":["1"]}"#, &["1"], 0)]
+    #[case(r#"{"name":"a","tags":["ok","","a b","-x",".y","a\u0000","ä","_z"]}"#, &["ok", "_z"], 6)]
+    fn a_page_is_read(#[case] body: &str, #[case] tags: &[&str], #[case] illegal: u32) {
+        let page = TagPage::parse(body.as_bytes(), 10).unwrap();
+        assert_eq!(page.tags, tags);
+        assert_eq!(page.illegal, illegal);
+    }
+
+    #[rstest]
+    #[case::html("<!DOCTYPE html><html>", "it is an HTML or XML page")]
+    #[case::empty("  ", "it is empty")]
+    #[case::cut(r#"{"name":"a","tags":["1","#, "it ends too early")]
+    #[case::numbers(r#"{"tags":[1]}"#, "wrong JSON at line 1 column 10")]
+    #[case::an_object(r#"{"tags":{}}"#, "wrong JSON at line 1 column 10")]
+    #[case::a_list("[]", "wrong JSON at line 1 column 0")]
+    #[case::something_behind(r#"{"tags":[]} x"#, "wrong JSON at line 1 column 13")]
+    #[case::errors(r#"{"errors":[{"code":"UNKNOWN"}]}"#, "it has neither 'tags' nor 'name'")]
+    fn what_is_no_tag_list_is_refused(#[case] body: &str, #[case] reason: &str) {
+        assert_eq!(
+            TagPage::parse(body.as_bytes(), 10),
+            Err(InvalidPage::NotATagList(reason.to_owned()))
+        );
+    }
+
+    #[test]
+    fn a_page_above_the_limit_is_refused() {
+        let body = br#"{"name":"a","tags":["1","2","3"]}"#;
+        assert_eq!(TagPage::parse(body, 2), Err(InvalidPage::TooMany));
+        assert_eq!(TagPage::parse(body, 3).unwrap().tags.len(), 3);
+    }
+
+    #[test]
+    fn deep_nesting_is_an_error_and_no_overflow() {
+        let body = format!(r#"{{"x":{}"#, "[".repeat(100_000));
+        assert!(TagPage::parse(body.as_bytes(), 10).is_err());
+    }
+
+    #[test]
+    fn only_new_tags_count() {
+        let page = |tags: &[&str]| tags.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let mut seen = SeenTags::new();
+        assert_eq!(seen.add(&page(&["a", "b"])), 2);
+        assert_eq!(seen.add(&page(&["b", "c"])), 1);
+        assert_eq!(seen.add(&page(&["a", "b", "c"])), 0);
+    }
+}
