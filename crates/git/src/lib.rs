@@ -6,6 +6,7 @@
 //! Mirror    -> Mirror::fetch     -> Snapshot      refs at that moment, trees and blobs read lazily
 //! Snapshot  -> Snapshot::prepare -> PreparedCommit  new trees, blobs and a commit, nothing on disk
 //! Mirror    -> Mirror::push      old id and new id in one command; a lost race is PushError::Stale
+//! WorkTree                       the same PreparedCommit on a checkout of the user
 //! ```
 //!
 //! Everything is synchronous; an asynchronous caller runs it on its blocking threads. Deadlines are the
@@ -21,6 +22,7 @@ mod remote;
 mod snapshot;
 mod text;
 mod wire;
+mod worktree;
 
 pub use commit::{CommitError, CommitRequest, Edit, FileKind, Person, PreparedCommit, Timestamp};
 pub use id::{InvalidObjectId, ObjectId};
@@ -32,3 +34,4 @@ pub use reference::{InvalidRefName, RefName, RefPrefix, RefQuery};
 pub use remote::http::{HttpClient, HttpFailure, HttpMethod, HttpRequest, HttpResponse};
 pub use remote::{Credential, InvalidRemoteUrl, Remote, RemoteFailure, RemoteUrl};
 pub use snapshot::{Commit, EntryKind, ReadError, Snapshot, TreeEntry};
+pub use worktree::{WorkTree, WorkTreeError};

@@ -37,7 +37,7 @@ pub(super) fn lock(directory: &Path) -> Result<DirectoryLock, MirrorError> {
         path: directory.to_owned(),
         source,
     };
-    fs::create_dir_all(directory).map_err(storage)?;
+    create_private(directory).map_err(storage)?;
     let file = File::create(directory.join(LOCK)).map_err(storage)?;
     match file.try_lock() {
         Ok(()) => Ok(DirectoryLock(file)),
@@ -238,4 +238,12 @@ fn remove(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         outcome => outcome,
     }
+}
+
+/// Creates a directory that other users of the machine cannot read, as a private repository will be in it.
+fn create_private(directory: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.recursive(true).create(directory)
 }

@@ -11,7 +11,10 @@ use std::io;
 use std::path::PathBuf;
 
 /// Most tips that are named to a server as known; more would only lengthen the request.
-const MOST_HAVES: usize = 256;
+const MOST_HAVES: usize = 32;
+
+/// Most references that are remembered; above it, only those that were asked for last.
+const MOST_REFERENCES: usize = 10_000;
 
 /// A fetch failed; the mirror is as it was.
 #[derive(Debug, thiserror::Error)]
@@ -77,7 +80,7 @@ impl Mirror {
             .map(|reference| reference.id)
             .collect();
         if !missing.is_empty() {
-            self.fetch_objects(&mut state, missing)?;
+            self.fetch_objects(&mut state, missing, queries)?;
             if let Some(reference) = found
                 .values()
                 .find(|reference| !state.packs.contains(reference.commit()))
@@ -96,6 +99,9 @@ impl Mirror {
             .filter(|(name, _)| !asked(name))
             .map(|(n, r)| (n.clone(), r.clone()))
             .collect();
+        if references.len() > MOST_REFERENCES {
+            references.clear();
+        }
         references.extend(found.clone());
         self.store_references(&mut state, references).map_err(storage)?;
         Ok(Snapshot::new(
@@ -180,23 +186,27 @@ impl Mirror {
         Ok(references)
     }
 
-    fn fetch_objects(&self, state: &mut State, wants: BTreeSet<ObjectId>) -> Result<(), FetchError> {
+    fn fetch_objects(
+        &self,
+        state: &mut State,
+        wants: BTreeSet<ObjectId>,
+        queries: &[RefQuery],
+    ) -> Result<(), FetchError> {
         let directory = disk::pack_directory(&self.directory);
         let Some(base) = self.base() else {
             let mut pack = self.open_local()?.pack(&wants, &state.packs)?;
             return self.take_in(state, &mut pack, &directory, None);
         };
-        let tips: BTreeSet<ObjectId> = state
-            .references
-            .values()
-            .map(RemoteRef::commit)
-            .filter(|tip| state.packs.contains(*tip))
+        let haves = known_tips(state, queries);
+        let shallow = haves
+            .iter()
+            .copied()
+            .filter(|tip| super::has_parents(&state.packs, *tip))
             .collect();
-        let shallow = super::shallow(&state.packs, state.references.values());
         let request = upload::FetchRequest {
             wants: wants.into_iter().collect(),
-            haves: tips.iter().copied().take(MOST_HAVES).collect(),
-            shallow: shallow.into_iter().collect(),
+            haves,
+            shallow,
         };
         let service = match state.upload.clone() {
             Some(service) => service,
@@ -258,4 +268,20 @@ fn holds(state: &State, reference: &RemoteRef) -> bool {
         && state.packs.contains(commit)
         && (state.references.values().any(|known| known.commit() == commit)
             || compact::reachable(&state.packs, [commit]).is_ok())
+}
+
+/// Tips that the server may build on: first those of the references that are asked for.
+///
+/// Each one is also named as shallow, if it is: a server that took its history for known would leave out objects that we
+/// lack, such as those of a change that is taken back.
+fn known_tips(state: &State, queries: &[RefQuery]) -> Vec<ObjectId> {
+    let asked = |reference: &&RemoteRef| queries.iter().any(|query| query.matches(&reference.name));
+    let (first, others): (Vec<&RemoteRef>, Vec<&RemoteRef>) = state.references.values().partition(asked);
+    let mut tips: Vec<ObjectId> = Vec::new();
+    for tip in first.into_iter().chain(others).map(RemoteRef::commit) {
+        if tips.len() < MOST_HAVES && !tips.contains(&tip) && state.packs.contains(tip) {
+            tips.push(tip);
+        }
+    }
+    tips
 }

@@ -156,10 +156,15 @@ impl LocalRepository {
         let target = self.repository.common_dir().join("objects/pack");
         std::fs::create_dir_all(&target).map_err(|error| self.failure_text(error.to_string()))?;
         let nothing = Packs::new(usize::MAX);
-        pack::index(&mut objects.as_slice(), &target, &nothing, u64::MAX, u64::MAX)
-            .map_err(|error| self.failure_text(format!("objects cannot be stored: {error:?}")))?;
+        let stored = pack::index(&mut objects.as_slice(), &target, &nothing, u64::MAX, u64::MAX)
+            .map_err(|failure| self.failure_text(format!("objects cannot be stored: {failure:?}")))?;
+        if let Some(pack) = stored {
+            pack.publish()
+                .map_err(|error| self.failure_text(error.to_string()))?;
+        }
         let mut report = Report::default();
-        let edits: Result<Vec<RefEdit>, String> = commands.iter().map(edit).collect();
+        let edits: Result<Vec<RefEdit>, String> =
+            commands.iter().map(|command| edit(command, "push")).collect();
         let edits = edits.map_err(|detail| self.failure_text(detail))?;
         let committer = gix::actor::SignatureRef {
             name: b"fluxbot".as_bstr(),
@@ -231,7 +236,7 @@ impl LocalRepository {
 }
 
 /// The change of one reference, if it still has its old value.
-pub(crate) fn edit(command: &Command) -> Result<RefEdit, String> {
+pub(crate) fn edit(command: &Command, message: &str) -> Result<RefEdit, String> {
     let target = |id: ObjectId| gix::refs::Target::Object(id.to_gix());
     let expected = if command.old.is_null() {
         PreviousValue::MustNotExist
@@ -247,7 +252,7 @@ pub(crate) fn edit(command: &Command) -> Result<RefEdit, String> {
         let log = LogChange {
             mode: RefLog::AndReference,
             force_create_reflog: false,
-            message: "push".into(),
+            message: message.into(),
         };
         Change::Update {
             log,

@@ -3,7 +3,7 @@
 mod compact;
 mod disk;
 mod fetch;
-mod local;
+pub(crate) mod local;
 mod push;
 
 pub use fetch::FetchError;
@@ -206,7 +206,7 @@ impl Mirror {
     }
 }
 
-/// The tips whose parents the mirror does not have.
+/// The tips that have parents: there the history of the mirror ends.
 fn shallow<'a>(
     packs: &Packs,
     references: impl Iterator<Item = &'a RemoteRef>,

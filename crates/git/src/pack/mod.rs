@@ -45,6 +45,8 @@ pub(crate) struct Pack {
 pub(crate) struct Packs {
     on_disk: Arc<Vec<Arc<Pack>>>,
     in_memory: Arc<HashMap<ObjectId, Object>>,
+    /// The objects of a checkout, which come after our own.
+    checkout: Option<Arc<Mutex<gix::odb::Handle>>>,
     readers: Arc<Readers>,
     largest_object: usize,
 }
@@ -125,6 +127,18 @@ impl Pack {
         &self.path
     }
 
+    /// Lets others read the two files, as Git does in a repository that is not only ours.
+    pub(crate) fn publish(&self) -> io::Result<()> {
+        for path in [self.path.clone(), self.path.with_extension("idx")] {
+            let mut permissions = std::fs::metadata(&path)?.permissions();
+            permissions.set_readonly(true);
+            #[cfg(unix)]
+            std::os::unix::fs::PermissionsExt::set_mode(&mut permissions, 0o444);
+            std::fs::set_permissions(&path, permissions)?;
+        }
+        Ok(())
+    }
+
     pub(crate) fn count(&self) -> u32 {
         self.bundle.index.num_objects()
     }
@@ -143,8 +157,17 @@ impl Packs {
         Self {
             on_disk: Arc::default(),
             in_memory: Arc::default(),
+            checkout: None,
             readers: Arc::default(),
             largest_object,
+        }
+    }
+
+    /// No packs of our own, but the objects of a checkout, loose ones and alternates included.
+    pub(crate) fn of_checkout(objects: gix::odb::Handle) -> Self {
+        Self {
+            checkout: Some(Arc::new(Mutex::new(objects))),
+            ..Self::new(usize::MAX)
         }
     }
 
@@ -197,10 +220,13 @@ impl Packs {
             return Ok(Some(object.clone()));
         }
         let Some(pack) = self.on_disk.iter().find(|pack| pack.contains(id)) else {
-            return Ok((id == ObjectId::EMPTY_TREE).then(|| Object {
+            let empty = || Object {
                 kind: ObjectKind::Tree,
                 data: Vec::new(),
-            }));
+            };
+            return Ok(self
+                .read_from_checkout(id)?
+                .or_else(|| (id == ObjectId::EMPTY_TREE).then(empty)));
         };
         let mut reader = self.readers.take();
         let mut data = Vec::new();
@@ -214,6 +240,21 @@ impl Packs {
         })?;
         self.readers.give_back(reader);
         Ok(found.map(|kind| Object::from_gix(kind, data)))
+    }
+}
+
+impl Packs {
+    fn read_from_checkout(&self, id: ObjectId) -> Result<Option<Object>, String> {
+        let Some(objects) = &self.checkout else {
+            return Ok(None);
+        };
+        let objects = objects.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut data = Vec::new();
+        let found = gix::objs::Find::try_find(&*objects, &id.to_gix(), &mut data);
+        let kind = found
+            .map_err(|error| error.to_string())?
+            .map(|object| object.kind);
+        Ok(kind.map(|kind| Object::from_gix(kind, data)))
     }
 }
 

@@ -9,7 +9,10 @@
     reason = "tests fail by panicking"
 )]
 
+mod hostile;
 mod http;
+mod local;
+mod measure;
 mod mirror;
 mod push;
 mod support;

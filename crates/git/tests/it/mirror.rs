@@ -378,3 +378,48 @@ fn an_empty_repository_gets_its_first_commit() {
         lab.fsck();
     }
 }
+
+#[test]
+fn a_change_that_is_taken_back_brings_its_objects_again() {
+    let lab = Lab::with_files(&[("a/one.yaml", "old\n")]);
+    lab.commit("main", "new", &[("a/one.yaml", "new\n")]);
+    let server = lab.serve();
+    let mirror = lab.mirror(&server.url());
+    fetch_main(&mirror);
+    // The content is in the history of the tip, which the mirror does not have.
+    lab.commit("main", "take it back", &[("a/one.yaml", "old\n")]);
+    assert_eq!(
+        read_file(&fetch_main(&mirror), &main_branch(), "a/one.yaml").unwrap(),
+        "old\n"
+    );
+    change(&mirror, &main_branch(), &[("a/one.yaml", write("new\n"))]).unwrap();
+    lab.commit("main", "take it back again", &[("a/one.yaml", "old\n")]);
+    assert_eq!(
+        read_file(&fetch_main(&mirror), &main_branch(), "a/one.yaml").unwrap(),
+        "old\n"
+    );
+}
+
+#[test]
+fn a_push_into_a_repository_of_this_machine_stays_readable_for_others() {
+    use std::os::unix::fs::PermissionsExt;
+    let lab = Lab::with_files(&[("a", "a\n")]);
+    change(
+        &lab.mirror(&lab.file_url()),
+        &main_branch(),
+        &[("a", write("b\n"))],
+    )
+    .unwrap();
+    for file in std::fs::read_dir(lab.repo().join("objects/pack")).unwrap() {
+        let file = file.unwrap();
+        let name = file.file_name().into_string().unwrap();
+        let mode = file.metadata().unwrap().permissions().mode() & 0o777;
+        assert!(mode & 0o444 == 0o444, "{name} has mode {mode:o}");
+    }
+    let private = std::fs::metadata(lab.path("mirror"))
+        .unwrap()
+        .permissions()
+        .mode()
+        & 0o777;
+    assert_eq!(private, 0o700);
+}
