@@ -423,3 +423,68 @@ fn a_push_into_a_repository_of_this_machine_stays_readable_for_others() {
         & 0o777;
     assert_eq!(private, 0o700);
 }
+
+/// The other process of the test below: changes a file again and again until it is killed.
+#[test]
+#[ignore = "it is started by the test below"]
+fn child_that_fetches_and_pushes_until_it_is_killed() {
+    let (Ok(directory), Ok(url)) = (
+        std::env::var("FLUXBOT_TEST_MIRROR"),
+        std::env::var("FLUXBOT_TEST_URL"),
+    ) else {
+        return;
+    };
+    let limits = Limits {
+        most_packs: 4,
+        ..Limits::default()
+    };
+    let remote = crate::support::remote(&url, Credential::None);
+    let mirror = Mirror::open_with(directory.as_ref(), remote, limits).unwrap();
+    for round in 0_u64.. {
+        let content = format!("{} {round}\n", std::process::id());
+        change(&mirror, &main_branch(), &[("a/one.yaml", write(&content))]).unwrap();
+    }
+}
+
+#[test]
+fn a_process_that_is_killed_at_any_moment_leaves_a_mirror_that_goes_on() {
+    let lab = Lab::with_files(&[("a/one.yaml", "0\n"), ("b/two.yaml", "0\n")]);
+    let server = lab.serve();
+    for round in 0..15_u32 {
+        let child = "mirror::child_that_fetches_and_pushes_until_it_is_killed";
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", child, "--ignored"])
+            .env("FLUXBOT_TEST_MIRROR", lab.path("mirror"))
+            .env("FLUXBOT_TEST_URL", server.url())
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        // Some requests, and then a different number of turns each time, so that the end comes at different steps.
+        let mut requests = 0;
+        while requests < 6 + round as usize {
+            requests += server.take_log().len();
+            std::thread::yield_now();
+        }
+        for _ in 0..round * 400 {
+            std::thread::yield_now();
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+
+        let mirror = lab.mirror(&server.url());
+        assert_eq!(mirror.recreated_because(), None, "round {round}");
+        let content = format!("{round}\n");
+        // The server may still be at work on the last push of the child.
+        while let Err(error) = change(&mirror, &main_branch(), &[("b/two.yaml", write(&content))]) {
+            assert!(matches!(error, fluxbot_git::PushError::Stale { .. }), "{error}");
+        }
+        let snapshot = fetch_main(&mirror);
+        assert_eq!(
+            read_file(&snapshot, &main_branch(), "b/two.yaml").unwrap(),
+            content
+        );
+        listing(&snapshot);
+        git(&lab.path("mirror"), &["fsck", "--strict", "--no-dangling"]);
+    }
+    lab.fsck();
+}
