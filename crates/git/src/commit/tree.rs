@@ -4,7 +4,7 @@ use super::{CommitError, Edit, FileKind, NewObject};
 use crate::pack::encode::delta;
 use crate::pack::{Object, ObjectKind};
 use crate::{EntryKind, ObjectId, RepoPath, Snapshot, TreeEntry};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Collects the objects that edits bring about.
 pub(super) struct Editor<'a> {
@@ -56,6 +56,10 @@ impl<'a> Editor<'a> {
             .map(|tree| self.snapshot.tree_entries(&tree))
             .transpose()?
             .unwrap_or_default();
+        let modes = match tree {
+            Some(tree) => unusual_modes(&self.snapshot.raw(&tree)?, &old),
+            None => HashMap::new(),
+        };
         let mut entries: BTreeMap<Vec<u8>, TreeEntry> =
             old.into_iter().map(|entry| (entry.name.clone(), entry)).collect();
         // Files go first, so that a file can make room for a directory in the same commit.
@@ -97,7 +101,7 @@ impl<'a> Editor<'a> {
         }
         self.store(
             ObjectKind::Tree,
-            encode_tree(entries.into_values().collect()),
+            encode_tree(entries.into_values().collect(), &modes),
             tree,
         )
         .map(Some)
@@ -205,8 +209,37 @@ impl<'a> Directory<'a> {
     }
 }
 
+/// Modes of entries that are written in another way than Git writes them today, such as 100664.
+type Modes = HashMap<Vec<u8>, (EntryKind, Vec<u8>)>;
+
+/// Old repositories hold such modes; a commit that changed them would change files that nobody asked to change.
+fn unusual_modes(tree: &[u8], entries: &[TreeEntry]) -> Modes {
+    let mut modes = Modes::new();
+    let mut rest = tree;
+    for entry in entries {
+        let end = rest.iter().position(|byte| *byte == b' ').unwrap_or(rest.len());
+        let (mode, tail) = rest.split_at(end);
+        if mode != usual_mode(entry.kind) {
+            modes.insert(entry.name.clone(), (entry.kind, mode.to_vec()));
+        }
+        // The space, the name, NUL and the id.
+        rest = tail.get(entry.name.len() + 22..).unwrap_or_default();
+    }
+    modes
+}
+
+fn usual_mode(kind: EntryKind) -> &'static [u8] {
+    match kind {
+        EntryKind::Tree => b"40000",
+        EntryKind::Blob => b"100644",
+        EntryKind::Executable => b"100755",
+        EntryKind::Symlink => b"120000",
+        EntryKind::Submodule => b"160000",
+    }
+}
+
 /// Writes a tree; Git sorts directories as if their names ended with a slash.
-fn encode_tree(mut entries: Vec<TreeEntry>) -> Vec<u8> {
+fn encode_tree(mut entries: Vec<TreeEntry>, modes: &Modes) -> Vec<u8> {
     entries.sort_by_cached_key(|entry| {
         let mut key = entry.name.clone();
         if entry.kind == EntryKind::Tree {
@@ -216,13 +249,10 @@ fn encode_tree(mut entries: Vec<TreeEntry>) -> Vec<u8> {
     });
     let mut data = Vec::with_capacity(entries.len() * 48);
     for entry in entries {
-        data.extend_from_slice(match entry.kind {
-            EntryKind::Tree => b"40000",
-            EntryKind::Blob => b"100644",
-            EntryKind::Executable => b"100755",
-            EntryKind::Symlink => b"120000",
-            EntryKind::Submodule => b"160000",
-        });
+        match modes.get(&entry.name) {
+            Some((kind, mode)) if *kind == entry.kind => data.extend_from_slice(mode),
+            _ => data.extend_from_slice(usual_mode(entry.kind)),
+        }
         data.push(b' ');
         data.extend_from_slice(&entry.name);
         data.push(0);

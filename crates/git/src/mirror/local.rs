@@ -74,10 +74,10 @@ impl LocalRepository {
             let Some(id) = reference.try_id().map(gix::Id::detach) else {
                 continue;
             };
-            let peeled = reference
-                .peel_to_id()
-                .map_err(|error| self.failure(&error))?
-                .detach();
+            // As in Git, a reference that leads to nothing does not hide the others.
+            let Ok(peeled) = reference.peel_to_id().map(gix::Id::detach) else {
+                continue;
+            };
             listed.push(Advertised {
                 name: reference.name().as_bstr().to_string(),
                 id: Some(ObjectId::from_gix(&id)),

@@ -1,8 +1,8 @@
 //! What a hostile repository or server sends.
 
 use crate::support::{
-    Action, Lab, ServerOptions, change, count_packs, fetch_main, git_with_input, main_branch, remote,
-    request, write,
+    Action, Lab, ServerOptions, change, count_packs, fetch_main, git_command, git_with_input, main_branch,
+    remote, request, write,
 };
 use fluxbot_git::{
     CommitError, Credential, FetchError, Limits, Mirror, ReadError, RefName, RefQuery, RemoteFailure,
@@ -233,4 +233,29 @@ fn a_snapshot_of_a_mirror_that_lost_objects_tells_and_the_next_fetch_heals() {
     assert_eq!(server.take_log().len(), 2, "the objects were not fetched again");
     walk(&fetch_main(&mirror)).unwrap();
     walk(&snapshot).unwrap();
+}
+
+#[test]
+fn modes_of_old_repositories_stay_as_they_are() {
+    let lab = Lab::with_files(&[("a", "a\n")]);
+    with_raw_tree(
+        &lab,
+        &[
+            ("100664", b"a"),
+            ("100664", b"b"),
+            ("100775", b"c"),
+            ("100644", b"d"),
+        ],
+    );
+    let mirror = lab.mirror(&lab.file_url());
+    change(&mirror, &main_branch(), &[("b", write("new\n"))]).unwrap();
+    let tree = git_command(&lab.repo(), &["cat-file", "tree", "main"])
+        .output()
+        .unwrap()
+        .stdout;
+    let modes: Vec<_> = ["100664 a", "100664 b", "100775 c", "100644 d"]
+        .into_iter()
+        .filter(|entry| tree.windows(entry.len()).any(|window| window == entry.as_bytes()))
+        .collect();
+    assert_eq!(modes.len(), 4, "{modes:?}");
 }

@@ -488,3 +488,17 @@ fn a_process_that_is_killed_at_any_moment_leaves_a_mirror_that_goes_on() {
     }
     lab.fsck();
 }
+
+#[test]
+fn a_broken_reference_does_not_hide_the_others() {
+    let lab = Lab::with_files(&[("a", "a\n")]);
+    std::fs::write(
+        lab.repo().join("refs/heads/broken"),
+        format!("{}\n", "1".repeat(40)),
+    )
+    .unwrap();
+    assert_eq!(
+        fetch_main(&lab.mirror(&lab.file_url())).head(&main_branch()),
+        lab.tip("main")
+    );
+}
