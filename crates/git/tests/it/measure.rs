@@ -54,6 +54,15 @@ fn measure_a_large_repository() {
         measure(&mut times, &mut || drop(fetch_main(&mirror)));
     }
     report("fetch, nothing moved", &mut times);
+    let many: Vec<(&str, fluxbot_git::Edit)> = files
+        .iter()
+        .step_by(10)
+        .map(|(path, text)| (*path, write(&text.replace(":1.0.", ":1.1."))))
+        .collect();
+    measure(&mut times, &mut || {
+        drop(change(&mirror, &main_branch(), &many).unwrap());
+    });
+    report("1,000 files changed, pushed", &mut times);
     let path = files[4321].0;
     for round in 0..100 {
         let mut text = files[4321].1.to_owned();

@@ -502,3 +502,19 @@ fn a_broken_reference_does_not_hide_the_others() {
         lab.tip("main")
     );
 }
+
+#[test]
+fn a_mirror_and_its_snapshots_are_shared_between_threads() {
+    fn shared<T: Send + Sync + 'static>(value: &T) -> &T {
+        value
+    }
+    let lab = Lab::with_files(&[("a", "a\n")]);
+    let mirror = lab.mirror(&lab.file_url());
+    let snapshot = fetch_main(shared(&mirror));
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            let snapshot = shared(&snapshot).clone();
+            scope.spawn(move || assert_eq!(read_file(&snapshot, &main_branch(), "a").unwrap(), "a\n"));
+        }
+    });
+}
