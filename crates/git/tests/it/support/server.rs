@@ -49,6 +49,7 @@ struct Shared {
     log: Mutex<Vec<String>>,
     received: AtomicU64,
     sent: AtomicU64,
+    busy: AtomicU64,
 }
 
 impl Server {
@@ -62,6 +63,7 @@ impl Server {
             log: Mutex::default(),
             received: AtomicU64::new(0),
             sent: AtomicU64::new(0),
+            busy: AtomicU64::new(0),
         });
         let server = Self {
             address,
@@ -87,6 +89,11 @@ impl Server {
     /// The lines of the requests so far, each with `+auth` when it carried a credential.
     pub fn take_log(&self) -> Vec<String> {
         std::mem::take(&mut self.shared.log.lock().unwrap())
+    }
+
+    /// Time spent on answers since the last call.
+    pub fn take_busy(&self) -> std::time::Duration {
+        std::time::Duration::from_micros(self.shared.busy.swap(0, Ordering::SeqCst))
     }
 
     /// Bytes received and sent since the last call, heads included.
@@ -155,6 +162,7 @@ impl Shared {
         let Some(request) = Request::read(&stream, &self.received) else {
             return;
         };
+        let start = std::time::Instant::now();
         let credential = request.header("authorization");
         let mark = if credential.is_empty() { "" } else { " +auth" };
         let line = format!("{} {}", request.method, request.target);
@@ -173,6 +181,8 @@ impl Shared {
             Action::Status(status) => head(status, &[], b"no"),
             Action::Body(content_type, body) => head(200, &[("content-type", content_type)], &body),
         };
+        let busy = u64::try_from(start.elapsed().as_micros()).unwrap();
+        self.busy.fetch_add(busy, Ordering::SeqCst);
         self.sent.fetch_add(answer.len() as u64, Ordering::SeqCst);
         // The client may be gone.
         stream.write_all(&answer).ok();
