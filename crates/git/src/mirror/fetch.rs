@@ -1,0 +1,287 @@
+//! Fetching: the references first, and objects only when a reference moved.
+
+use super::local::LocalRepository;
+use super::{Mirror, RemoteRef, State, compact, disk};
+use crate::pack::{self, IndexFailure};
+use crate::remote::RemoteFailure;
+use crate::wire::{Advertised, smart, upload};
+use crate::{ObjectId, RefName, RefQuery, Snapshot, text};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::PathBuf;
+
+/// Most tips that are named to a server as known; more would only lengthen the request.
+const MOST_HAVES: usize = 32;
+
+/// Most references that are remembered; above it, only those that were asked for last.
+const MOST_REFERENCES: usize = 10_000;
+
+/// A fetch failed; the mirror is as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// The remote did not serve it.
+    #[error(transparent)]
+    Remote(#[from] RemoteFailure),
+    /// The remote sent a pack that cannot be used.
+    #[error("git repository {url} sent a pack that cannot be used: {detail}")]
+    Pack {
+        /// The repository.
+        url: String,
+        /// What is wrong.
+        detail: String,
+    },
+    /// The disk does not let us.
+    #[error("git mirror {} cannot be written", path.display())]
+    Storage {
+        /// Its directory.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// What a listing of the remote found.
+pub(super) struct Listing {
+    pub references: BTreeMap<RefName, RemoteRef>,
+    pub default_branch: Option<RefName>,
+}
+
+impl Mirror {
+    /// Lists references of the remote, without fetching their objects.
+    pub fn list(&self, queries: &[RefQuery]) -> Result<Vec<RemoteRef>, FetchError> {
+        let mut state = self.write();
+        let listing = self.listing(&mut state, queries)?;
+        Ok(listing.references.into_values().collect())
+    }
+
+    /// Brings the mirror up to date with some references of the remote, and returns what they hold.
+    ///
+    /// A reference that the remote does not have is not in the snapshot; that is no error. When no reference moved, the
+    /// remote is asked once, for those references alone, and nothing is written. Otherwise only objects that the mirror
+    /// lacks are fetched, without history.
+    ///
+    /// # Errors
+    /// [`FetchError`]; the mirror is then as it was before.
+    pub fn fetch(&self, queries: &[RefQuery]) -> Result<Snapshot, FetchError> {
+        let mut state = self.write();
+        let storage = |source| FetchError::Storage {
+            path: self.directory.clone(),
+            source,
+        };
+        self.heal(&mut state).map_err(storage)?;
+        let Listing {
+            references: found,
+            default_branch,
+        } = self.listing(&mut state, queries)?;
+        let missing: BTreeSet<ObjectId> = found
+            .values()
+            .filter(|reference| !holds(&state, reference))
+            .map(|reference| reference.id)
+            .collect();
+        if !missing.is_empty() {
+            self.fetch_objects(&mut state, missing, queries)?;
+            if let Some(reference) = found
+                .values()
+                .find(|reference| !state.packs.contains(reference.commit()))
+            {
+                let detail = format!("the commit of {} is not in it", reference.name);
+                return Err(FetchError::Pack {
+                    url: self.remote.url().to_string(),
+                    detail,
+                });
+            }
+        }
+        let asked = |name: &RefName| queries.iter().any(|query| query.matches(name));
+        let mut references: BTreeMap<RefName, RemoteRef> = state
+            .references
+            .iter()
+            .filter(|(name, _)| !asked(name))
+            .map(|(n, r)| (n.clone(), r.clone()))
+            .collect();
+        if references.len() > MOST_REFERENCES {
+            references.clear();
+        }
+        references.extend(found.clone());
+        self.store_references(&mut state, references).map_err(storage)?;
+        Ok(Snapshot::new(
+            found,
+            default_branch,
+            state.packs.clone(),
+            self.damaged.clone(),
+        ))
+    }
+
+    pub(super) fn listing(&self, state: &mut State, queries: &[RefQuery]) -> Result<Listing, RemoteFailure> {
+        let advertised = match self.base() {
+            None => self.open_local()?.list()?,
+            Some(base) => self.list_over_http(state, base, queries)?,
+        };
+        let mut listing = Listing {
+            references: BTreeMap::new(),
+            default_branch: None,
+        };
+        let wants_head = queries.contains(&RefQuery::DefaultBranch);
+        for Advertised {
+            name,
+            id,
+            peeled,
+            target,
+        } in advertised
+        {
+            if name == "HEAD" {
+                let branch = target.and_then(|target| RefName::new(target).ok());
+                if let (true, Some(branch)) = (wants_head, branch) {
+                    if let Some(id) = id {
+                        let reference = RemoteRef {
+                            name: branch.clone(),
+                            id,
+                            peeled,
+                        };
+                        listing.references.insert(branch.clone(), reference);
+                    }
+                    listing.default_branch = Some(branch);
+                }
+                continue;
+            }
+            // A server may hold names that are hostile here; nobody can ask for them, so they are not seen.
+            if let (Ok(name), Some(id)) = (RefName::new(name), id)
+                && queries.iter().any(|query| query.matches(&name))
+            {
+                listing
+                    .references
+                    .insert(name.clone(), RemoteRef { name, id, peeled });
+            }
+        }
+        Ok(listing)
+    }
+
+    pub(super) fn open_local(&self) -> Result<LocalRepository, RemoteFailure> {
+        LocalRepository::open(self.remote.url())
+    }
+
+    fn list_over_http(
+        &self,
+        state: &mut State,
+        base: &str,
+        queries: &[RefQuery],
+    ) -> Result<Vec<Advertised>, RemoteFailure> {
+        let prefixes: Vec<&str> = queries.iter().map(RefQuery::prefix).collect();
+        if let Some(service) = &state.upload {
+            match upload::list(&self.remote, service, &prefixes) {
+                // The server may have moved or changed; the long way tells.
+                Err(
+                    RemoteFailure::NotFound { .. }
+                    | RemoteFailure::Protocol { .. }
+                    | RemoteFailure::Reported { .. }
+                    | RemoteFailure::RedirectRefused { .. },
+                ) => {}
+                outcome => return outcome,
+            }
+        }
+        state.upload = None;
+        let service = upload::discover(&self.remote, base)?;
+        let references = upload::list(&self.remote, &service, &prefixes)?;
+        state.upload = Some(service);
+        Ok(references)
+    }
+
+    fn fetch_objects(
+        &self,
+        state: &mut State,
+        wants: BTreeSet<ObjectId>,
+        queries: &[RefQuery],
+    ) -> Result<(), FetchError> {
+        let directory = disk::pack_directory(&self.directory);
+        let Some(base) = self.base() else {
+            let mut pack = self.open_local()?.pack(&wants, &state.packs)?;
+            return self.take_in(state, &mut pack, &directory, None);
+        };
+        let haves = known_tips(state, queries);
+        let shallow = haves
+            .iter()
+            .copied()
+            .filter(|tip| super::has_parents(&state.packs, *tip))
+            .collect();
+        let request = upload::FetchRequest {
+            wants: wants.into_iter().collect(),
+            haves,
+            shallow,
+        };
+        let service = match state.upload.clone() {
+            Some(service) => service,
+            None => upload::discover(&self.remote, base)?,
+        };
+        let mut band = upload::fetch(&self.remote, &service, &request)?;
+        let outcome = self.take_in(state, &mut band, &directory, Some(&service.base));
+        if let Some(fatal) = band.fatal() {
+            let failure = RemoteFailure::Reported {
+                host: smart::host(&service.base),
+                message: text::line(fatal),
+            };
+            return Err(failure.into());
+        }
+        outcome?;
+        // What follows the pack is only the end of the stream; reading it lets the connection be used again.
+        io::copy(&mut io::Read::take(band, 1 << 16), &mut io::sink()).ok();
+        Ok(())
+    }
+
+    fn take_in(
+        &self,
+        state: &mut State,
+        pack: &mut dyn io::Read,
+        directory: &std::path::Path,
+        base: Option<&str>,
+    ) -> Result<(), FetchError> {
+        let (bytes, objects) = (self.limits.most_pack_bytes, self.limits.most_objects);
+        let url = || self.remote.url().to_string();
+        match pack::index(pack, directory, &state.packs, bytes, objects) {
+            Ok(Some(pack)) => {
+                state.packs = state.packs.with(pack);
+                Ok(())
+            }
+            Ok(None) => Ok(()),
+            Err(IndexFailure::Read(error)) => match base {
+                Some(base) => Err(upload::Answer::new(base).broken(&error).into()),
+                None => Err(FetchError::Storage {
+                    path: self.directory.clone(),
+                    source: error,
+                }),
+            },
+            Err(IndexFailure::TooLarge { limit, unit }) => {
+                let host = base.map_or_else(url, smart::host);
+                Err(RemoteFailure::TooLarge { host, limit, unit }.into())
+            }
+            Err(IndexFailure::Malformed(detail)) => Err(FetchError::Pack { url: url(), detail }),
+        }
+    }
+}
+
+/// Whether the mirror has everything that a reference leads to.
+///
+/// For a tip that it follows this is known. Of an earlier tip that comes back, or of a fetch that was interrupted, some
+/// objects may be gone.
+fn holds(state: &State, reference: &RemoteRef) -> bool {
+    let commit = reference.commit();
+    state.packs.contains(reference.id)
+        && state.packs.contains(commit)
+        && (state.references.values().any(|known| known.commit() == commit)
+            || compact::reachable(&state.packs, [commit]).is_ok())
+}
+
+/// Tips that the server may build on: first those of the references that are asked for.
+///
+/// Each one is also named as shallow, if it is: a server that took its history for known would leave out objects that we
+/// lack, such as those of a change that is taken back.
+fn known_tips(state: &State, queries: &[RefQuery]) -> Vec<ObjectId> {
+    let asked = |reference: &&RemoteRef| queries.iter().any(|query| query.matches(&reference.name));
+    let (first, others): (Vec<&RemoteRef>, Vec<&RemoteRef>) = state.references.values().partition(asked);
+    let mut tips: Vec<ObjectId> = Vec::new();
+    for tip in first.into_iter().chain(others).map(RemoteRef::commit) {
+        if tips.len() < MOST_HAVES && !tips.contains(&tip) && state.packs.contains(tip) {
+            tips.push(tip);
+        }
+    }
+    tips
+}

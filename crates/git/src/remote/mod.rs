@@ -1,0 +1,196 @@
+//! A remote repository: where it is, who we are to it, and what can go wrong on the way.
+
+pub(crate) mod http;
+pub(crate) mod url;
+
+pub use self::url::{InvalidRemoteUrl, RemoteUrl};
+
+use base64::Engine as _;
+use http::HttpClient;
+use std::fmt;
+use std::sync::Arc;
+
+/// What proves to a server who we are. `Debug` and `Display` never show a secret.
+#[derive(Clone, PartialEq, Eq, Hash, Default)]
+pub enum Credential {
+    /// Nothing is sent.
+    #[default]
+    None,
+    /// HTTP basic authentication (RFC 7617).
+    Basic {
+        /// The user; many forges accept anything beside a token.
+        username: String,
+        /// The password or token.
+        password: String,
+    },
+    /// A bearer token (RFC 6750).
+    Bearer(String),
+}
+
+/// A remote repository and the means to reach it.
+#[derive(Clone)]
+pub struct Remote {
+    url: RemoteUrl,
+    credential: Credential,
+    http: Arc<dyn HttpClient>,
+}
+
+/// A remote did not serve a request.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RemoteFailure {
+    /// No connection, a time-out, or a server that says it is unwell; worth another try.
+    #[error("git server {host} cannot be reached: {detail}")]
+    Unreachable {
+        /// Host, and port where it is not the default.
+        host: String,
+        /// What happened.
+        detail: String,
+    },
+    /// The server wants a credential, or another one (HTTP 401).
+    #[error("authentication rejected by {host}")]
+    Unauthorized {
+        /// Host, and port where it is not the default.
+        host: String,
+    },
+    /// The credential is known but may not do this (HTTP 403).
+    #[error("access to {url} is forbidden: the credential may not {action}")]
+    Forbidden {
+        /// The repository.
+        url: String,
+        /// `read` or `write`.
+        action: &'static str,
+    },
+    /// There is no such repository, or the credential may not see it (HTTP 404).
+    #[error("git repository {url} does not exist or is hidden from this credential")]
+    NotFound {
+        /// The repository.
+        url: String,
+    },
+    /// The server asked for more time between requests (HTTP 429).
+    #[error("git server {host} limits the rate of requests")]
+    RateLimited {
+        /// Host, and port where it is not the default.
+        host: String,
+        /// Seconds that the server asked to wait, if it said so.
+        retry_after: Option<u64>,
+    },
+    /// The server sent us elsewhere, where a credential must not go.
+    #[error("redirect from {from} to {to} is refused: {problem}")]
+    RedirectRefused {
+        /// The URL that was asked.
+        from: String,
+        /// Scheme and host of the target.
+        to: String,
+        /// Why it is not followed.
+        problem: &'static str,
+    },
+    /// The answer is not what the Git protocol asks for.
+    #[error("git server {host} sent an answer that cannot be used: {detail}")]
+    Protocol {
+        /// Host, and port where it is not the default.
+        host: String,
+        /// What is wrong.
+        detail: String,
+    },
+    /// The server reported an error of its own.
+    #[error("git server {host} reports: {message}")]
+    Reported {
+        /// Host, and port where it is not the default.
+        host: String,
+        /// The server's text, made safe to show.
+        message: String,
+    },
+    /// The server lacks something that we cannot do without.
+    #[error("git server {host} does not support {feature}")]
+    Unsupported {
+        /// Host, and port where it is not the default.
+        host: String,
+        /// What is missing.
+        feature: &'static str,
+    },
+    /// An answer exceeds a limit of [`crate::Limits`].
+    #[error("answer of git server {host} is too large: more than {limit} {unit}")]
+    TooLarge {
+        /// Host, and port where it is not the default.
+        host: String,
+        /// The limit.
+        limit: u64,
+        /// What is counted.
+        unit: &'static str,
+    },
+    /// A repository on this machine cannot be used.
+    #[error("git repository {path} cannot be used: {detail}")]
+    Local {
+        /// Its path.
+        path: String,
+        /// What is wrong.
+        detail: String,
+    },
+}
+
+impl Remote {
+    /// A remote at `url`. Without a `credential`, the one in the URL is used.
+    #[must_use]
+    pub fn new(url: RemoteUrl, credential: Credential, http: Arc<dyn HttpClient>) -> Self {
+        let credential = if credential == Credential::None {
+            url.credential().clone()
+        } else {
+            credential
+        };
+        Self {
+            url,
+            credential,
+            http,
+        }
+    }
+
+    /// Where the remote is.
+    #[must_use]
+    pub fn url(&self) -> &RemoteUrl {
+        &self.url
+    }
+
+    pub(crate) fn credential(&self) -> &Credential {
+        &self.credential
+    }
+
+    pub(crate) fn http(&self) -> &dyn HttpClient {
+        &*self.http
+    }
+}
+
+impl Credential {
+    /// The value of the `Authorization` header.
+    pub(crate) fn authorization(&self) -> Option<String> {
+        match self {
+            Self::None => None,
+            Self::Basic { username, password } => {
+                let pair = base64::engine::general_purpose::STANDARD.encode(format!("{username}:{password}"));
+                Some(format!("Basic {pair}"))
+            }
+            Self::Bearer(token) => Some(format!("Bearer {token}")),
+        }
+    }
+}
+
+impl fmt::Display for Credential {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::None => "no credential",
+            Self::Basic { .. } => "basic (redacted)",
+            Self::Bearer(_) => "bearer (redacted)",
+        })
+    }
+}
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Credential({self})")
+    }
+}
+
+impl fmt::Debug for Remote {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Remote({}, {})", self.url, self.credential)
+    }
+}

@@ -1,0 +1,262 @@
+//! URLs of remotes: what is accepted, and how credentials are taken out of them.
+
+use super::Credential;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+/// Where a remote repository is: `http://`, `https://`, `file://`, or a path of this machine.
+///
+/// Guarantees: userinfo is taken out into [`RemoteUrl::credential`] and never printed, neither by `Display` nor by
+/// `Debug`. Refused are other schemes (`ext::`, `fd::`, `git://`), a leading `-`, control characters, backslashes,
+/// `?`, `#` and a second `@`, which parsers read in different ways (CVE-2026-41506, GHSA-jrcm-326h-gpp8).
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct RemoteUrl {
+    location: Location,
+    userinfo: Credential,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Location {
+    /// Without userinfo, query, fragment, and trailing slash.
+    Http(String),
+    File(PathBuf),
+}
+
+/// A text cannot be used as the URL of a remote.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidRemoteUrl {
+    /// The text is malformed or hostile; it is not repeated, as it may hold a password.
+    #[error("git URL is not valid: {problem}")]
+    Malformed {
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// The transport is known to Git but not to this crate.
+    #[error("git URL with transport {transport:?} is not supported: use https://, http:// or file://")]
+    Unsupported {
+        /// The scheme or the kind of URL.
+        transport: String,
+    },
+    /// SSH is not there yet.
+    #[error("git over SSH is not supported yet: use an https:// URL")]
+    Ssh,
+}
+
+impl RemoteUrl {
+    /// The credential that was written into the URL, else [`Credential::None`].
+    #[must_use]
+    pub fn credential(&self) -> &Credential {
+        &self.userinfo
+    }
+
+    /// The remote at a path of this machine.
+    #[must_use]
+    pub fn from_path(path: &Path) -> Self {
+        Self {
+            location: Location::File(path.to_owned()),
+            userinfo: Credential::None,
+        }
+    }
+
+    /// The path, for a remote on this machine.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        match &self.location {
+            Location::File(path) => Some(path),
+            Location::Http(_) => None,
+        }
+    }
+
+    pub(crate) fn location(&self) -> &Location {
+        &self.location
+    }
+}
+
+impl FromStr for RemoteUrl {
+    type Err = InvalidRemoteUrl;
+
+    fn from_str(text: &str) -> Result<Self, InvalidRemoteUrl> {
+        let malformed = |problem| InvalidRemoteUrl::Malformed { problem };
+        if text.is_empty() {
+            return Err(malformed("it is empty"));
+        }
+        if text.starts_with('-') {
+            return Err(malformed("it starts with a dash"));
+        }
+        if text.chars().any(char::is_control) {
+            return Err(malformed("it contains a control character"));
+        }
+        if let Some((scheme, rest)) = text.split_once("://") {
+            return match scheme.to_ascii_lowercase().as_str() {
+                "http" | "https" => parse_http(text, rest),
+                "file" => parse_file(rest),
+                "ssh" | "git+ssh" | "ssh+git" => Err(InvalidRemoteUrl::Ssh),
+                other => Err(InvalidRemoteUrl::Unsupported {
+                    transport: other.chars().take(20).collect(),
+                }),
+            };
+        }
+        let before_slash = text.split('/').next().unwrap_or_default();
+        if before_slash.contains("::") {
+            let transport = before_slash.split("::").next().unwrap_or_default();
+            return Err(InvalidRemoteUrl::Unsupported {
+                transport: transport.chars().take(20).collect(),
+            });
+        }
+        if before_slash.contains(':') {
+            // `host:path` and `user@host:path` are SSH to Git.
+            return Err(InvalidRemoteUrl::Ssh);
+        }
+        Ok(Self::from_path(Path::new(text)))
+    }
+}
+
+impl fmt::Display for RemoteUrl {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.location {
+            Location::Http(base) => formatter.write_str(base),
+            Location::File(path) => write!(formatter, "{}", path.display()),
+        }
+    }
+}
+
+impl fmt::Debug for RemoteUrl {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "RemoteUrl({self})")
+    }
+}
+
+fn parse_http(text: &str, rest: &str) -> Result<RemoteUrl, InvalidRemoteUrl> {
+    let malformed = |problem| InvalidRemoteUrl::Malformed { problem };
+    if text.contains(['?', '#', '\\', ' ']) {
+        return Err(malformed("it contains one of `?`, `#`, a backslash or a space"));
+    }
+    let authority = rest.split('/').next().unwrap_or_default();
+    if authority.is_empty() {
+        return Err(malformed("it names no host"));
+    }
+    if authority.matches('@').count() > 1 {
+        return Err(malformed("its host part contains more than one `@`"));
+    }
+    let mut url = url::Url::parse(text).map_err(|_| malformed("it cannot be parsed"))?;
+    if !url
+        .host_str()
+        .is_some_and(|host| !host.is_empty() && !host.starts_with('-'))
+    {
+        return Err(malformed("it names no host"));
+    }
+    let userinfo = match (url.username(), url.password()) {
+        ("", None) => Credential::None,
+        (username, password) => Credential::Basic {
+            username: percent_decode(username).ok_or_else(|| malformed("its user name is not text"))?,
+            password: percent_decode(password.unwrap_or_default())
+                .ok_or_else(|| malformed("its password is not text"))?,
+        },
+    };
+    url.set_username("")
+        .and_then(|()| url.set_password(None))
+        .map_err(|()| malformed("it names no host"))?;
+    let base = url.as_str().trim_end_matches('/').to_owned();
+    Ok(RemoteUrl {
+        location: Location::Http(base),
+        userinfo,
+    })
+}
+
+fn parse_file(rest: &str) -> Result<RemoteUrl, InvalidRemoteUrl> {
+    let malformed = |problem| InvalidRemoteUrl::Malformed { problem };
+    let path = rest.strip_prefix("localhost").unwrap_or(rest);
+    if !path.starts_with('/') {
+        return Err(malformed("a file:// URL needs an absolute path and no host"));
+    }
+    let path = percent_decode(path).ok_or_else(|| malformed("its path is not text"))?;
+    if path.contains('\0') {
+        return Err(malformed("it contains NUL"));
+    }
+    Ok(RemoteUrl::from_path(Path::new(&path)))
+}
+
+/// Decodes `%41`; a percent sign without two digits stands for itself. Control characters are no text.
+fn percent_decode(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, tail)) = rest.split_first() {
+        let digits = tail.get(..2).and_then(|pair| std::str::from_utf8(pair).ok());
+        let decoded = digits
+            .filter(|pair| *first == b'%' && pair.bytes().all(|digit| digit.is_ascii_hexdigit()))
+            .and_then(|pair| u8::from_str_radix(pair, 16).ok());
+        bytes.push(decoded.unwrap_or(*first));
+        rest = if decoded.is_some() {
+            tail.get(2..).unwrap_or_default()
+        } else {
+            tail
+        };
+    }
+    String::from_utf8(bytes)
+        .ok()
+        .filter(|text| !text.chars().any(char::is_control))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case("")]
+    #[case("--upload-pack=x")]
+    #[case("ext::sh -c id")]
+    #[case("EXT::sh -c id")]
+    #[case("fd::17")]
+    #[case("git://example.com/x")]
+    #[case("ssh://git@example.com/x")]
+    #[case("ssh://-oProxyCommand=x/y")]
+    #[case("git@example.com:x/y.git")]
+    #[case("javascript://x/y")]
+    #[case("https://")]
+    #[case("https:///x")]
+    #[case("https://a?@b/x")]
+    #[case("https://a#@b/x")]
+    #[case("https://a\\@b/x")]
+    #[case("https://a@b@c/x")]
+    #[case("https://-host/x")]
+    #[case("https://a b/x")]
+    #[case("https://user:p%0d%0aX@host/x")]
+    #[case("https://example.com/x\r\nHost: y")]
+    #[case("https://example.com/x\0")]
+    #[case("file://host/x")]
+    #[case("file:///a%00b")]
+    fn a_hostile_or_unsupported_url_is_refused(#[case] text: &str) {
+        assert!(text.parse::<RemoteUrl>().is_err(), "{text:?} was accepted");
+    }
+
+    #[rstest]
+    #[case("https://example.com/a/b.git", "https://example.com/a/b.git")]
+    #[case("HTTPS://example.com:8443/a/b/", "https://example.com:8443/a/b")]
+    #[case("http://user:secret@example.com/a", "http://example.com/a")]
+    #[case("file:///srv/a%20b.git", "/srv/a b.git")]
+    #[case("/srv/x.git", "/srv/x.git")]
+    #[case("./x", "./x")]
+    fn an_ordinary_url_is_accepted_and_prints_without_credentials(#[case] text: &str, #[case] printed: &str) {
+        assert_eq!(text.parse::<RemoteUrl>().unwrap().to_string(), printed);
+    }
+
+    #[test]
+    fn userinfo_becomes_a_credential_that_nothing_prints() {
+        let url: RemoteUrl = "https://robot:s%65cret%21@example.com/x".parse().unwrap();
+        let expected = Credential::Basic {
+            username: "robot".into(),
+            password: "secret!".into(),
+        };
+        assert_eq!(url.credential(), &expected);
+        let printed = format!("{url} {url:?} {expected} {expected:?}");
+        assert!(!printed.contains("ecret!"), "{printed}");
+    }
+
+    #[test]
+    fn an_error_does_not_repeat_the_url() {
+        let error = "https://robot:hunter2@a@b/x".parse::<RemoteUrl>().unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("hunter2"));
+    }
+}

@@ -1,0 +1,255 @@
+//! Smart HTTP: discovery with its redirects, and posts without any (gitprotocol-http).
+
+use crate::remote::http::{HttpFailure, HttpMethod, HttpRequest, HttpResponse};
+use crate::remote::{Remote, RemoteFailure};
+use std::io::BufReader;
+
+/// Redirects that a discovery may take, as in curl's default for Git over several hops.
+const MOST_REDIRECTS: usize = 3;
+
+/// The two services of a Git server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Service {
+    UploadPack,
+    ReceivePack,
+}
+
+/// The body of an answer.
+pub(crate) type Body = BufReader<Box<dyn std::io::Read + Send>>;
+
+/// Why a post got no usable answer, and whether the server may have acted on it.
+pub(crate) struct PostFailure {
+    pub failure: RemoteFailure,
+    pub maybe_processed: bool,
+}
+
+impl Service {
+    fn name(self) -> &'static str {
+        match self {
+            Self::UploadPack => "git-upload-pack",
+            Self::ReceivePack => "git-receive-pack",
+        }
+    }
+
+    fn action(self) -> &'static str {
+        match self {
+            Self::UploadPack => "read",
+            Self::ReceivePack => "write",
+        }
+    }
+}
+
+/// Asks for the capabilities of a service. Returns the base URL for what follows, and the advertisement.
+pub(crate) fn discover(
+    remote: &Remote,
+    base: &str,
+    service: Service,
+) -> Result<(String, Body), RemoteFailure> {
+    let suffix = format!("/info/refs?service={}", service.name());
+    let mut base = base.to_owned();
+    for _ in 0..=MOST_REDIRECTS {
+        let url = format!("{base}{suffix}");
+        let mut headers = vec![("accept", "*/*".to_owned())];
+        if service == Service::UploadPack {
+            headers.push(("git-protocol", "version=2".to_owned()));
+        }
+        let response = send(remote, HttpMethod::Get, &url, headers, Vec::new())
+            .map_err(|failure| unreachable_host(&base, failure.detail))?;
+        if (300..400).contains(&response.status) {
+            base = redirected(remote, &url, &suffix, response.header("location"))?;
+            continue;
+        }
+        check_status(&base, service, &response)?;
+        let expected = format!("application/x-{}-advertisement", service.name());
+        if !has_content_type(&response, &expected) {
+            let detail = "it does not speak the smart HTTP protocol of Git".to_owned();
+            return Err(RemoteFailure::Protocol {
+                host: host(&base),
+                detail,
+            });
+        }
+        return Ok((base, BufReader::new(response.body)));
+    }
+    Err(RemoteFailure::RedirectRefused {
+        from: base.clone(),
+        to: host(&base),
+        problem: "there are more than three",
+    })
+}
+
+/// Posts a request of a service.
+pub(crate) fn post(
+    remote: &Remote,
+    base: &str,
+    service: Service,
+    body: Vec<u8>,
+) -> Result<Body, PostFailure> {
+    let url = format!("{base}/{}", service.name());
+    let mut headers = vec![
+        (
+            "content-type",
+            format!("application/x-{}-request", service.name()),
+        ),
+        ("accept", format!("application/x-{}-result", service.name())),
+    ];
+    if service == Service::UploadPack {
+        headers.push(("git-protocol", "version=2".to_owned()));
+    }
+    let response = send(remote, HttpMethod::Post, &url, headers, body).map_err(|failure| PostFailure {
+        maybe_processed: failure.maybe_sent,
+        failure: unreachable_host(base, failure.detail),
+    })?;
+    if (300..400).contains(&response.status) {
+        let failure = RemoteFailure::RedirectRefused {
+            from: url,
+            to: response.header("location").map(origin).unwrap_or_default(),
+            problem: "only the first request may be redirected",
+        };
+        return Err(PostFailure {
+            failure,
+            maybe_processed: false,
+        });
+    }
+    check_status(base, service, &response)
+        // A gateway that gave up says nothing about the server behind it.
+        .map_err(|failure| PostFailure {
+            failure,
+            maybe_processed: response.status >= 500,
+        })?;
+    if !has_content_type(&response, &format!("application/x-{}-result", service.name())) {
+        let detail = "its answer is not of the Git protocol".to_owned();
+        let failure = RemoteFailure::Protocol {
+            host: host(base),
+            detail,
+        };
+        return Err(PostFailure {
+            failure,
+            maybe_processed: true,
+        });
+    }
+    Ok(BufReader::new(response.body))
+}
+
+/// Host, and port where it is not the default, of a base URL.
+pub(crate) fn host(base: &str) -> String {
+    url::Url::parse(base).ok().map_or_else(String::new, |url| {
+        let host = url.host_str().unwrap_or_default();
+        url.port()
+            .map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+    })
+}
+
+fn send(
+    remote: &Remote,
+    method: HttpMethod,
+    url: &str,
+    mut headers: Vec<(&'static str, String)>,
+    body: Vec<u8>,
+) -> Result<HttpResponse, HttpFailure> {
+    // Some forges answer only to clients whose name starts with `git/`.
+    headers.push((
+        "user-agent",
+        concat!("git/2.0 (fluxbot/", env!("CARGO_PKG_VERSION"), ")").to_owned(),
+    ));
+    if let Some(authorization) = remote.credential().authorization() {
+        headers.push(("authorization", authorization));
+    }
+    remote.http().send(HttpRequest {
+        method,
+        url,
+        headers,
+        body,
+    })
+}
+
+fn unreachable_host(base: &str, detail: String) -> RemoteFailure {
+    RemoteFailure::Unreachable {
+        host: host(base),
+        detail,
+    }
+}
+
+fn check_status(base: &str, service: Service, response: &HttpResponse) -> Result<(), RemoteFailure> {
+    let host = host(base);
+    match response.status {
+        200 => Ok(()),
+        401 => Err(RemoteFailure::Unauthorized { host }),
+        403 => Err(RemoteFailure::Forbidden {
+            url: base.to_owned(),
+            action: service.action(),
+        }),
+        404 | 410 => Err(RemoteFailure::NotFound { url: base.to_owned() }),
+        429 => {
+            let retry_after = response
+                .header("retry-after")
+                .and_then(|value| value.trim().parse().ok());
+            Err(RemoteFailure::RateLimited { host, retry_after })
+        }
+        status @ 500.. => Err(RemoteFailure::Unreachable {
+            host,
+            detail: format!("HTTP status {status}"),
+        }),
+        status => Err(RemoteFailure::Protocol {
+            host,
+            detail: format!("HTTP status {status}"),
+        }),
+    }
+}
+
+fn has_content_type(response: &HttpResponse, expected: &str) -> bool {
+    let value = response.header("content-type").unwrap_or_default();
+    value
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .eq_ignore_ascii_case(expected)
+}
+
+/// The base URL behind a redirect of the discovery, if it may be followed.
+fn redirected(
+    remote: &Remote,
+    from: &str,
+    suffix: &str,
+    location: Option<&str>,
+) -> Result<String, RemoteFailure> {
+    let refused = |to: &str, problem| RemoteFailure::RedirectRefused {
+        from: from.to_owned(),
+        to: origin(to),
+        problem,
+    };
+    let location = location.ok_or_else(|| refused("", "it names no target"))?;
+    let old = url::Url::parse(from).map_err(|_| refused(location, "the base is not a URL"))?;
+    let new = old
+        .join(location)
+        .map_err(|_| refused(location, "its target is not a URL"))?;
+    let target = new.as_str();
+    if !matches!(new.scheme(), "http" | "https") {
+        return Err(refused(target, "its target is not HTTP"));
+    }
+    if old.scheme() == "https" && new.scheme() == "http" {
+        return Err(refused(target, "it leaves HTTPS"));
+    }
+    if !new.username().is_empty() || new.password().is_some() {
+        return Err(refused(target, "its target carries a credential"));
+    }
+    // From port 80 to port 443 of one host is the usual step to HTTPS.
+    let same_port = old.port_or_known_default() == new.port_or_known_default()
+        || (old.port().is_none() && new.port().is_none() && new.scheme() == "https");
+    let elsewhere = old.host_str() != new.host_str() || !same_port;
+    if elsewhere && remote.credential().authorization().is_some() {
+        return Err(refused(target, "the credential is not sent to another host"));
+    }
+    let base = target
+        .strip_suffix(suffix)
+        .ok_or_else(|| refused(target, "its target is not a Git service"))?;
+    Ok(base.to_owned())
+}
+
+/// Scheme, host and port of a URL, which can be shown.
+fn origin(location: &str) -> String {
+    url::Url::parse(location).map_or_else(
+        |_| "an unknown place".to_owned(),
+        |url| url.origin().ascii_serialization(),
+    )
+}
