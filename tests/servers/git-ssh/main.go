@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"crypto/rand"
+	"encoding/pem"
 	"errors"
 	"flag"
 	"net"
@@ -22,16 +23,12 @@ func main() {
 	serving.EndWithParent()
 	addr := flag.String("addr", "127.0.0.1:0", "host and port to listen on")
 	root := flag.String("root", "", "directory with the bare repositories (default: one that goes away)")
-	authorizedKeys := flag.String("authorized-keys", "", "file with the public keys that may read and write")
+	authorizedKeys := flag.String("authorized-keys", "", "file with public keys that may read and write, besides the one that is created")
 	flag.Parse()
 
 	git, err := exec.LookPath("git")
 	if err != nil {
 		serving.Fail("looking for git", err)
-	}
-	keys, err := readKeys(*authorizedKeys)
-	if err != nil {
-		serving.Fail("reading the authorized keys", err)
 	}
 	scratch := serving.DirectoryOrScratch("", "fluxbot-git-ssh-")
 	served := *root
@@ -40,19 +37,33 @@ func main() {
 	}
 	served = serving.DirectoryOrScratch(served, "")
 
-	hostKey, err := newHostKey()
+	keys, err := readKeys(*authorizedKeys)
+	if err != nil {
+		serving.Fail("reading the authorized keys", err)
+	}
+	hostKey, _, err := newKey()
 	if err != nil {
 		serving.Fail("creating the host key", err)
 	}
+	clientKey := filepath.Join(scratch, "id_ed25519")
+	public, err := createClientKey(clientKey)
+	if err != nil {
+		serving.Fail("creating the client key", err)
+	}
+	keys = append(keys, public)
 	listener, err := net.Listen("tcp", *addr)
 	if err != nil {
 		serving.Fail("listening", err)
 	}
 	control := serving.NewControl()
 	address := listener.Addr().String()
+	knownHosts := filepath.Join(scratch, "known_hosts")
+	line := knownhosts.Line([]string{address}, hostKey.PublicKey())
+	if err := os.WriteFile(knownHosts, []byte(line+"\n"), 0o600); err != nil {
+		serving.Fail("writing the known hosts", err)
+	}
 	serving.Announce(serving.Ready{
-		Addr: address, Control: control.Listen(), Root: served,
-		KnownHosts: knownhosts.Line([]string{address}, hostKey.PublicKey()),
+		Addr: address, Control: control.Listen(), Root: served, ClientKey: clientKey, KnownHosts: knownHosts,
 	})
 
 	server := &server{git: git, root: served, control: control, config: configure(keys, hostKey)}
@@ -66,6 +77,9 @@ func main() {
 }
 
 func readKeys(path string) ([]ssh.PublicKey, error) {
+	if path == "" {
+		return nil, nil
+	}
 	content, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
@@ -81,12 +95,26 @@ func readKeys(path string) ([]ssh.PublicKey, error) {
 	return keys, nil
 }
 
-func newHostKey() (ssh.Signer, error) {
+func newKey() (ssh.Signer, ed25519.PrivateKey, error) {
 	_, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return nil, nil, err
+	}
+	signer, err := ssh.NewSignerFromKey(key)
+	return signer, key, err
+}
+
+// createClientKey writes a private key in OpenSSH format and returns the public one.
+func createClientKey(path string) (ssh.PublicKey, error) {
+	signer, key, err := newKey()
 	if err != nil {
 		return nil, err
 	}
-	return ssh.NewSignerFromKey(key)
+	block, err := ssh.MarshalPrivateKey(key, "fluxbot-test")
+	if err != nil {
+		return nil, err
+	}
+	return signer.PublicKey(), os.WriteFile(path, pem.EncodeToMemory(block), 0o600)
 }
 
 func configure(keys []ssh.PublicKey, hostKey ssh.Signer) *ssh.ServerConfig {

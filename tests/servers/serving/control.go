@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -40,13 +41,14 @@ const (
 	DropRequest = "drop-request"
 	// DropResponse lets the server finish its work and closes the connection instead of answering.
 	DropResponse = "drop-response"
-	// HoldRequest keeps the request from the server until all faults are cleared.
+	// HoldRequest keeps the request from the server until the fault is cleared.
 	HoldRequest = "hold-request"
-	// HoldResponse lets the server finish and keeps the answer back until all faults are cleared.
+	// HoldResponse lets the server finish and keeps the answer back until the fault is cleared.
 	HoldResponse = "hold-response"
 )
 
-// Fault is something to do to the next requests that match.
+// Fault is something to do to the next requests that match. PathContains also names the test that
+// ordered it: tests that share a server clear and await only what has their own.
 type Fault struct {
 	Action string `json:"action"`
 	// Count is how many requests it happens to.
@@ -57,11 +59,9 @@ type Fault struct {
 	Status       int               `json:"status"`
 	Headers      map[string]string `json:"headers"`
 	Body         string            `json:"body"`
-	release      chan struct{}
+	// cleared is closed when the fault is; whoever is held waits for it.
+	cleared chan struct{}
 }
-
-// Wait blocks until the faults are cleared.
-func (f *Fault) Wait() { <-f.release }
 
 // Control records requests and hands out faults.
 type Control struct {
@@ -69,13 +69,12 @@ type Control struct {
 	changed  *sync.Cond
 	requests []*Request
 	faults   []*Fault
-	held     int
-	release  chan struct{}
+	held     map[string]int
 }
 
 // NewControl returns an empty log without faults.
 func NewControl() *Control {
-	c := &Control{release: make(chan struct{})}
+	c := &Control{held: map[string]int{}}
 	c.changed = sync.NewCond(&c.mutex)
 	return c
 }
@@ -101,25 +100,23 @@ func (c *Control) Take(method, path string) *Fault {
 	for _, fault := range c.faults {
 		if fault.Count > 0 && (fault.Method == "" || fault.Method == method) && strings.Contains(path, fault.PathContains) {
 			fault.Count--
-			taken := *fault
-			taken.release = c.release
-			return &taken
+			return fault
 		}
 	}
 	return nil
 }
 
-// Hold blocks until the faults are cleared, and counts the caller as held meanwhile.
+// Hold blocks until the fault is cleared, and counts the caller as held meanwhile.
 func (c *Control) Hold(fault *Fault) {
-	c.countHeld(1)
-	defer c.countHeld(-1)
-	fault.Wait()
+	c.countHeld(fault.PathContains, 1)
+	defer c.countHeld(fault.PathContains, -1)
+	<-fault.cleared
 }
 
-func (c *Control) countHeld(difference int) {
+func (c *Control) countHeld(pathContains string, difference int) {
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
-	c.held += difference
+	c.held[pathContains] += difference
 	c.changed.Broadcast()
 }
 
@@ -128,8 +125,11 @@ func (c *Control) countHeld(difference int) {
 //	GET    /__requests         the log, oldest first
 //	DELETE /__requests         forgets it
 //	POST   /__faults           adds a Fault
-//	DELETE /__faults           clears the faults and releases what they hold
-//	GET    /__held?count=N     answers once N requests are held at the same time
+//	DELETE /__faults?path_contains=P
+//	                           clears the faults that were ordered with this path_contains, and
+//	                           releases what they hold
+//	GET    /__held?path_contains=P&count=N
+//	                           answers once such faults hold N requests at the same time
 func (c *Control) Listen() string {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -141,13 +141,7 @@ func (c *Control) Listen() string {
 		c.Update(func() { c.requests = nil })
 	})
 	mux.HandleFunc("POST /__faults", c.addFault)
-	mux.HandleFunc("DELETE /__faults", func(http.ResponseWriter, *http.Request) {
-		c.Update(func() {
-			c.faults = nil
-			close(c.release)
-			c.release = make(chan struct{})
-		})
-	})
+	mux.HandleFunc("DELETE /__faults", c.clearFaults)
 	mux.HandleFunc("GET /__held", c.awaitHeld)
 	go func() { Fail("serving control", http.Serve(listener, mux)) }()
 	return listener.Addr().String()
@@ -167,7 +161,7 @@ func (c *Control) list(w http.ResponseWriter, _ *http.Request) {
 func (c *Control) addFault(w http.ResponseWriter, r *http.Request) {
 	decoder := json.NewDecoder(r.Body)
 	decoder.DisallowUnknownFields()
-	fault := &Fault{Count: 1}
+	fault := &Fault{Count: 1, cleared: make(chan struct{})}
 	if err := decoder.Decode(fault); err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
@@ -181,6 +175,19 @@ func (c *Control) addFault(w http.ResponseWriter, r *http.Request) {
 	c.Update(func() { c.faults = append(c.faults, fault) })
 }
 
+func (c *Control) clearFaults(_ http.ResponseWriter, r *http.Request) {
+	pathContains := r.URL.Query().Get("path_contains")
+	c.Update(func() {
+		c.faults = slices.DeleteFunc(c.faults, func(fault *Fault) bool {
+			if fault.PathContains != pathContains {
+				return false
+			}
+			close(fault.cleared)
+			return true
+		})
+	})
+}
+
 func (c *Control) awaitHeld(w http.ResponseWriter, r *http.Request) {
 	count, err := strconv.Atoi(r.URL.Query().Get("count"))
 	if err != nil {
@@ -189,7 +196,7 @@ func (c *Control) awaitHeld(w http.ResponseWriter, r *http.Request) {
 	}
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
-	for c.held < count {
+	for c.held[r.URL.Query().Get("path_contains")] < count {
 		c.changed.Wait()
 	}
 }

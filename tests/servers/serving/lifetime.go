@@ -24,10 +24,11 @@ type Ready struct {
 	Root string `json:"root"`
 	// CA is the file with the certificate authority to trust; empty without TLS.
 	CA string `json:"ca,omitempty"`
-	// ClientCertificate and ClientKey are files with an identity that the server accepts.
+	// ClientCertificate and ClientKey are files with an identity that the server accepts. For SSH,
+	// which has no certificate here, ClientKey is in OpenSSH format.
 	ClientCertificate string `json:"client_certificate,omitempty"`
 	ClientKey         string `json:"client_key,omitempty"`
-	// KnownHosts is the line for an OpenSSH known_hosts file; empty unless the server speaks SSH.
+	// KnownHosts is an OpenSSH known_hosts file with the server's key; empty unless it speaks SSH.
 	KnownHosts string `json:"known_hosts,omitempty"`
 }
 
