@@ -91,7 +91,7 @@ async fn protocol_version_2_passes_through() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("< version 2"));
     let requests = server.control().requests("http/protocol").await;
     let last = requests.last().unwrap();
-    assert_eq!(last.headers.as_ref().unwrap()["Git-Protocol"], "version=2");
+    assert_eq!(last.headers["Git-Protocol"], "version=2");
     assert!(last.bytes_received > 0);
     assert!(last.bytes_sent > 0);
 }

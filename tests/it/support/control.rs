@@ -20,7 +20,7 @@ pub struct Request {
     /// The scheme of the Authorization header, empty without one.
     pub authorization: String,
     /// The other headers, first value of each, names in canonical form (`Git-Protocol`).
-    pub headers: Option<BTreeMap<String, String>>,
+    pub headers: BTreeMap<String, String>,
     /// The announced size of the body in bytes; -1 when it was streamed.
     pub content_length: i64,
     /// Bytes of the body that the server has read.
@@ -37,15 +37,15 @@ pub struct Request {
 #[derive(Debug, Clone, Copy, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Action {
-    /// Answers with the fault's status in the server's place.
+    /// Answers with the fault's status in the server's place; over SSH closes the connection.
     Status,
     /// Closes the connection before the server sees the request.
     DropRequest,
     /// Closes the connection after the server did its work: the answer is lost.
     DropResponse,
-    /// Keeps the request from the server until the faults are cleared.
+    /// Keeps the request from the server until the fault is cleared.
     HoldRequest,
-    /// Lets the server do its work and keeps the answer until the faults are cleared.
+    /// Lets the server do its work and keeps the answer until the fault is cleared.
     HoldResponse,
 }
 

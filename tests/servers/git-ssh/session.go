@@ -87,7 +87,9 @@ func parseCommand(payload []byte, command *struct{ Line string }) (service, repo
 }
 
 func (s *server) run(connection ssh.Conn, channel ssh.Channel, service, repository, protocol string) {
-	record := &serving.Request{Method: service, Path: repository, Protocol: protocol, ContentLength: -1}
+	record := &serving.Request{
+		Method: service, Path: repository, Protocol: protocol, ContentLength: -1, Headers: map[string]string{},
+	}
 	s.control.Record(record)
 	fault := s.control.Take(service, repository)
 	action := ""
