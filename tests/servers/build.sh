@@ -19,7 +19,7 @@ checksum() {
 source_hash() {
   (
     cd "$sources"
-    for file in "$1"/go.mod "$1"/go.sum "$1"/*.go serving/go.mod serving/*.go; do
+    for file in "$1"/go.mod "$1"/go.sum "$1"/*.go "$1"/*/go.mod "$1"/*/*.go serving/go.mod serving/*.go; do
       if [ -f "$file" ]; then echo "== $file" && cat "$file"; fi
     done | checksum
   )
@@ -38,7 +38,7 @@ build() {
   unfinished=$(mktemp "$directory/.building.XXXXXX")
   if ! (cd "$sources/$name" &&
     CGO_ENABLED=0 GOFLAGS=-mod=readonly GOWORK=off \
-      go build -trimpath -buildvcs=false -ldflags='-s -w' -o "$unfinished" . >&2); then
+      go build -buildvcs=false -ldflags='-s -w' -o "$unfinished" . >&2); then
     rm -f "$unfinished"
     echo "building the test server $name failed" >&2
     return 1
