@@ -40,6 +40,7 @@ build() {
     CGO_ENABLED=0 GOFLAGS=-mod=readonly GOWORK=off \
       go build -buildvcs=false -ldflags='-s -w' -o "$unfinished" . >&2); then
     rm -f "$unfinished"
+    rmdir "$directory" 2>/dev/null || true
     echo "building the test server $name failed" >&2
     return 1
   fi

@@ -213,6 +213,19 @@ async fn the_server_answers_with_an_ordered_status_as_often_as_ordered() {
 }
 
 #[tokio::test]
+async fn a_hook_refuses_a_push_with_its_own_words() {
+    let repository = GitServer::shared().create_repository("http/hook", &[("a", "1")]);
+    repository.install_hook("pre-receive", "echo 'main is frozen' >&2; exit 1");
+    let output = Clone::with_a_commit(&repository.url_with_credentials()).push();
+    assert!(!output.status.success());
+    assert!(
+        String::from_utf8_lossy(&output.stderr).contains("remote: main is frozen"),
+        "{output:?}"
+    );
+    assert_eq!(repository.log("main"), ["initial"]);
+}
+
+#[tokio::test]
 async fn of_two_pushes_the_held_one_comes_too_late() {
     let server = GitServer::shared();
     let repository = server.create_repository("http/race", &[("a", "1")]);

@@ -8,7 +8,7 @@ use std::sync::{Arc, LazyLock};
 use tempfile::TempDir;
 use url::Url;
 
-use super::command::{git, stdout, stdout_with_input};
+use super::command::{git, hermetic, stdout, stdout_with_input};
 use super::control::Control;
 use super::server::{Ready, Server};
 
@@ -205,6 +205,19 @@ impl Repository {
             self.git()
                 .args(["diff", "--unified=0", "--no-color", "--no-renames", from, to]),
         )
+    }
+
+    /// Installs a shell script as a server-side hook, for example `pre-receive`.
+    pub fn install_hook(&self, name: &str, script: &str) {
+        let hooks = self.bare.join("hooks");
+        std::fs::create_dir_all(&hooks).unwrap();
+        // Written by another process: a file that this one has open for writing at the moment when
+        // some test starts a program could not be executed ("text file busy").
+        let mut command = hermetic("sh", &hooks);
+        command
+            .args(["-c", "cat > \"$1\" && chmod 755 \"$1\"", "sh"])
+            .arg(hooks.join(name));
+        stdout_with_input(&mut command, format!("#!/bin/sh\n{script}\n").as_bytes());
     }
 
     /// Checks every object of the repository.
