@@ -1,0 +1,3 @@
+module fluxbot/tests/servers/serving
+
+go 1.26.0
