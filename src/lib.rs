@@ -1,4 +1,31 @@
 //! fluxbot keeps Kubernetes clusters on the newest images that their teams allow, through Git.
+//!
+//! # The data flow
+//! (P) is pure: no network, no files, no clock, so that a test can compare its values. (E) is the edge.
+//!
+//! ```text
+//! ImageRepository --> scanner::Registry (E) --> TagSnapshot      all tags of an image at one moment
+//!        |
+//! ImagePolicy ------> policy::select (P) -----> ImageRef         the tag that the policy allows, and why
+//!        |
+//! ImageUpdateAutomation
+//!        |            committer::plan (P) ----> CommitPlan       branches, path, author, message
+//!        |            fluxbot_git::Mirror (E) -> Snapshot        the head of the branch, without a work tree
+//!        |            setters::MarkerIndex (P)                   which files carry markers of which policies
+//!        |            setters::set (P) -------> ChangeSet        the marked scalars, and no other byte
+//!        v
+//! committer::Writer (E): commit, push with compare-and-swap; a lost race means fetch, set again, push again
+//! ```
+//!
+//! The same code runs without a cluster: [`objects`] reads the objects from files instead of an API server, and
+//! [`update`] is the whole chain over them.
+//!
+//! # Who may use whom
+//! ```text
+//! cli, demo -> update -> {scanner, committer, objects} -> {policy, setters} -> image
+//!                         scanner, git -> http           committer, objects -> fluxbot_git
+//! ```
+//! `tests/it/architecture.rs` checks it.
 
 pub mod http;
 pub mod image;

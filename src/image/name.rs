@@ -134,7 +134,8 @@ fn is_registry(segment: &str) -> bool {
 
 fn check_registry(registry: &str) -> Result<(), &'static str> {
     let (host, port) = match registry.rsplit_once(':') {
-        Some((host, port)) if !host.ends_with(']') || !port.contains(']') => (host, Some(port)),
+        // The colons of an IPv6 address stand inside its brackets.
+        Some((host, port)) if !port.contains(']') => (host, Some(port)),
         _ => (registry, None),
     };
     let is_ipv6 = host.starts_with('[') && host.ends_with(']');
@@ -191,6 +192,7 @@ mod tests {
     #[case("localhost/app", "localhost", "app")]
     #[case("127.0.0.1:41234/team/app.x_y-z", "127.0.0.1:41234", "team/app.x_y-z")]
     #[case("[::1]:5000/app", "[::1]:5000", "app")]
+    #[case("[fd00::1]/app", "[fd00::1]", "app")]
     fn a_name_knows_its_registry_and_repository(
         #[case] text: &str,
         #[case] registry: &str,

@@ -68,6 +68,27 @@ pub enum Rule {
     NotNumber,
 }
 
+impl Outcome {
+    /// `selected`, `eligible` or `rejected`.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Selected => "selected",
+            Self::Eligible { .. } => "eligible",
+            Self::Rejected { .. } => "rejected",
+        }
+    }
+
+    /// The rule that a rejected tag fails.
+    #[must_use]
+    pub fn rule(&self) -> Option<&Rule> {
+        match self {
+            Self::Rejected { rule } => Some(rule),
+            Self::Selected | Self::Eligible { .. } => None,
+        }
+    }
+}
+
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

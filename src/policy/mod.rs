@@ -16,6 +16,7 @@ pub mod go_regex;
 mod number;
 mod select;
 pub mod semver;
+mod spec;
 
 use std::fmt;
 use std::str::FromStr;
@@ -26,6 +27,7 @@ use self::semver::{InvalidRange, Range};
 pub use explain::{Outcome, Rule, Verdict, explain};
 pub use filter::TagFilter;
 pub use select::{SelectError, select};
+pub use spec::{CompiledPolicy, newest_first};
 
 /// How the best of several values is found (`ImagePolicy.spec.policy`).
 #[derive(Debug, Clone)]

@@ -112,6 +112,12 @@ impl fmt::Debug for Registry {
     }
 }
 
+impl Default for Registry {
+    fn default() -> Self {
+        Self::new(HttpClients::new())
+    }
+}
+
 impl Registry {
     /// A client that knows no host yet, with the default [`Limits`].
     #[must_use]

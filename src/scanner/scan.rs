@@ -5,9 +5,9 @@ use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use regex::{Regex, RegexBuilder};
 
 use crate::image::{TagDelta, TagSnapshot};
+use crate::policy::go_regex::GoRegex;
 
 /// What is excluded when a spec says nothing: the tags under which cosign stores signatures
 /// (`ImageRepository.spec.exclusionList`).
@@ -20,13 +20,10 @@ pub const LATEST_TAGS: usize = 10;
 /// another round.
 const INTERVAL_TOLERANCE: Duration = Duration::from_secs(1);
 
-/// Memory that one compiled pattern may take.
-const PATTERN_SIZE: usize = 1 << 20;
-
 /// Patterns of tags that are left out of a list: a tag that any of them finds a match in is dropped.
 #[derive(Clone, Debug)]
 pub struct Exclusion {
-    patterns: Vec<Regex>,
+    patterns: Vec<GoRegex>,
 }
 
 /// A pattern of an exclusion list is no regular expression.
@@ -48,9 +45,9 @@ impl Exclusion {
         let compiled = effective_exclusions(patterns)
             .into_iter()
             .map(|pattern| {
-                compile(&pattern).map_err(|reason| InvalidExclusion {
+                GoRegex::compile(&pattern).map_err(|reason| InvalidExclusion {
                     pattern: pattern.clone(),
-                    reason,
+                    reason: reason.to_string(),
                 })
             })
             .collect::<Result<_, _>>()?;
@@ -236,23 +233,6 @@ fn set(patterns: &[String]) -> BTreeSet<&str> {
     patterns.iter().map(String::as_str).collect()
 }
 
-/// Compiles one pattern. The one place to change for another dialect of regular expressions.
-fn compile(pattern: &str) -> Result<Regex, String> {
-    RegexBuilder::new(pattern)
-        .size_limit(PATTERN_SIZE)
-        .dfa_size_limit(PATTERN_SIZE)
-        .build()
-        .map_err(|err| match err {
-            regex::Error::CompiledTooBig(limit) => format!("the pattern needs more than {limit} bytes"),
-            // The library's text has a drawing of several lines; its last line says what is wrong.
-            other => {
-                let text = other.to_string();
-                let last = text.lines().last().unwrap_or_default();
-                last.trim_start_matches("error: ").to_owned()
-            }
-        })
-}
-
 #[cfg(test)]
 mod tests {
     use rstest::rstest;
@@ -284,8 +264,8 @@ mod tests {
 
     #[test]
     fn a_bad_pattern_is_named() {
-        insta::assert_snapshot!(Exclusion::new(&["ok", "a("]).unwrap_err(), @"failed to compile regex a(: unclosed group");
-        insta::assert_snapshot!(Exclusion::new(&["(a{1000}){1000}"]).unwrap_err(), @"failed to compile regex (a{1000}){1000}: the pattern needs more than 1048576 bytes");
+        insta::assert_snapshot!(Exclusion::new(&["ok", "a("]).unwrap_err(), @"failed to compile regex a(: error parsing regexp: missing closing ): `a(`");
+        insta::assert_snapshot!(Exclusion::new(&["(a{1000}){1000}"]).unwrap_err(), @"failed to compile regex (a{1000}){1000}: error parsing regexp: invalid repeat count: `{1000}`");
     }
 
     #[test]

@@ -63,6 +63,18 @@ pub struct Skipped {
     pub reason: SkipReason,
 }
 
+impl Skipped {
+    /// Whether this is the business of an automation in `namespace`: a marker of another namespace's policy is another
+    /// automation's, not one that was left alone.
+    #[must_use]
+    pub fn concerns(&self, namespace: &str) -> bool {
+        match &self.reason {
+            SkipReason::NotSelected(policy) => policy.namespace == namespace,
+            _ => true,
+        }
+    }
+}
+
 /// Why a marker was not applied.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SkipReason {

@@ -29,6 +29,19 @@ pub enum Field {
     Digest,
 }
 
+impl Field {
+    /// `image`, `name`, `tag` or `digest`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Image => "image",
+            Self::Name => "name",
+            Self::Tag => "tag",
+            Self::Digest => "digest",
+        }
+    }
+}
+
 /// A well-formed marker, for example `{"$imagepolicy": "flux-system:podinfo:tag"}`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Marker {
