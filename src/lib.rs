@@ -29,6 +29,7 @@
 
 pub mod http;
 pub mod image;
+pub mod objects;
 pub mod policy;
 pub mod scanner;
 pub mod setters;

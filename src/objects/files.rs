@@ -1,0 +1,182 @@
+//! Where files come from: a folder on disk, or a tree in Git.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Largest file that is read as a manifest, in bytes. The API server's own limit for an object is 3 MiB.
+const MAX_FILE: u64 = 16 << 20;
+
+/// A tree of files that can be listed and read.
+///
+/// Paths are relative to the root of the tree, with `/` between segments and no leading `/`.
+pub trait Files {
+    /// The paths of all regular files at or below `path` (`""` is the root), in byte order. A path that is itself a
+    /// file gives that file. Symbolic links are left out, so nothing outside the tree is ever read.
+    fn list(&self, path: &str) -> Result<Vec<String>, FilesError>;
+
+    /// The content of a file, or `None` when there is no regular file of that name.
+    fn read(&self, path: &str) -> Result<Option<Vec<u8>>, FilesError>;
+}
+
+/// A file or folder cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum FilesError {
+    /// The file system refuses.
+    #[error("cannot read {path}: {source}")]
+    Io {
+        /// The path as the user knows it.
+        path: String,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// The file system refuses to write.
+    #[error("cannot write {path}: {source}")]
+    Write {
+        /// The path as the user knows it.
+        path: String,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// The Git repository cannot be read.
+    #[error("cannot read {path} in the Git repository: {reason}")]
+    Git {
+        /// The path in the tree.
+        path: String,
+        /// What the Git engine says.
+        reason: String,
+    },
+    /// A file that no manifest needs to be.
+    #[error("{path} is larger than {} MiB", MAX_FILE >> 20)]
+    TooLarge {
+        /// The path as the user knows it.
+        path: String,
+    },
+}
+
+/// A folder on disk.
+#[derive(Debug, Clone)]
+pub struct Directory {
+    root: PathBuf,
+}
+
+impl Directory {
+    /// The folder at `root`. Whether it exists is found out by the first access.
+    #[must_use]
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// Where the folder is.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Replaces the content of a file by atomic rename, so that a reader sees the old or the new one and never a part. The
+    /// file keeps its permissions. A path that leads through a symbolic link is refused.
+    pub fn write(&self, path: &str, content: &[u8]) -> Result<(), FilesError> {
+        let full = self.root.join(path);
+        let error = |source| FilesError::Write {
+            path: full.display().to_string(),
+            source,
+        };
+        let mut component = self.root.clone();
+        for name in path.split('/') {
+            component.push(name);
+            if fs::symlink_metadata(&component)
+                .map_err(error)?
+                .file_type()
+                .is_symlink()
+            {
+                return Err(error(io::Error::other("a symbolic link is in the way")));
+            }
+        }
+        let folder = full.parent().unwrap_or(&self.root);
+        let folder = if folder.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            folder
+        };
+        let mut file = tempfile::Builder::new()
+            .prefix(".fluxbot-")
+            .tempfile_in(folder)
+            .map_err(error)?;
+        io::Write::write_all(&mut file, content).map_err(error)?;
+        let permissions = fs::metadata(&full).map_err(error)?.permissions();
+        fs::set_permissions(file.path(), permissions).map_err(error)?;
+        file.persist(&full).map_err(|failed| error(failed.error))?;
+        Ok(())
+    }
+
+    fn walk(path: &Path, relative: &str, found: &mut Vec<String>) -> Result<(), FilesError> {
+        let error = |source| FilesError::Io {
+            path: path.display().to_string(),
+            source,
+        };
+        for entry in fs::read_dir(path).map_err(error)? {
+            let entry = entry.map_err(error)?;
+            let Ok(name) = entry.file_name().into_string() else {
+                // A name that is not UTF-8 cannot be a candidate for a marker or a manifest.
+                continue;
+            };
+            let child = if relative.is_empty() {
+                name.clone()
+            } else {
+                format!("{relative}/{name}")
+            };
+            let kind = entry.file_type().map_err(error)?;
+            if kind.is_dir() {
+                // The repository's own data is no part of its content.
+                if name != ".git" {
+                    Self::walk(&entry.path(), &child, found)?;
+                }
+            } else if kind.is_file() {
+                found.push(child);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Files for Directory {
+    fn list(&self, path: &str) -> Result<Vec<String>, FilesError> {
+        let full = self.root.join(path);
+        let error = |source| FilesError::Io {
+            path: full.display().to_string(),
+            source,
+        };
+        let kind = fs::symlink_metadata(&full).map_err(error)?.file_type();
+        let mut found = Vec::new();
+        if kind.is_file() {
+            found.push(path.to_owned());
+        } else {
+            Self::walk(&full, path, &mut found)?;
+        }
+        found.sort_unstable();
+        Ok(found)
+    }
+
+    fn read(&self, path: &str) -> Result<Option<Vec<u8>>, FilesError> {
+        let full = self.root.join(path);
+        let error = |source| FilesError::Io {
+            path: full.display().to_string(),
+            source,
+        };
+        let metadata = match fs::symlink_metadata(&full) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            result => result.map_err(error)?,
+        };
+        if !metadata.is_file() {
+            return Ok(None);
+        }
+        if metadata.len() > MAX_FILE {
+            return Err(FilesError::TooLarge {
+                path: full.display().to_string(),
+            });
+        }
+        fs::read(&full).map(Some).map_err(error)
+    }
+}

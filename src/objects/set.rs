@@ -1,0 +1,205 @@
+//! The objects of one cluster, found by kind and name.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use fluxbot_api::image::{ImagePolicy, ImageRepository, ImageUpdateAutomation};
+use fluxbot_api::source::GitRepository;
+use k8s_openapi::api::core::v1::{Namespace, Secret};
+use serde::de::DeserializeOwned;
+
+use super::collect::{CollectError, Collected, collect};
+use super::{Files, InvalidManifest, Manifest};
+use crate::image::{ImageRef, InvalidImageRef, PolicyKey};
+
+/// The namespace of an object whose file names none, as `kubectl apply` would choose it.
+const DEFAULT_NAMESPACE: &str = "default";
+
+/// Namespace and name of an object.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ObjectKey {
+    /// The namespace.
+    pub namespace: String,
+    /// The name.
+    pub name: String,
+}
+
+impl ObjectKey {
+    /// Builds a key from its two parts.
+    #[must_use]
+    pub fn new(namespace: impl Into<String>, name: impl Into<String>) -> Self {
+        Self {
+            namespace: namespace.into(),
+            name: name.into(),
+        }
+    }
+}
+
+impl fmt::Display for ObjectKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// An object and where it stands.
+#[derive(Debug, Clone)]
+pub struct Declared<T> {
+    /// The object.
+    pub object: T,
+    /// Path of its file.
+    pub file: String,
+    /// First line of its document, from 1.
+    pub line: usize,
+}
+
+type Objects<T> = BTreeMap<ObjectKey, Declared<T>>;
+
+/// The objects that image automation needs, read from files.
+#[derive(Debug, Default)]
+pub struct ObjectSet {
+    /// What is scanned.
+    pub repositories: Objects<ImageRepository>,
+    /// What is selected.
+    pub policies: Objects<ImagePolicy>,
+    /// What is committed.
+    pub automations: Objects<ImageUpdateAutomation>,
+    /// Where it is committed to.
+    pub sources: Objects<GitRepository>,
+    /// Credentials that stand beside the objects in plain text.
+    pub secrets: Objects<Secret>,
+    /// Namespaces, for the label selectors of `spec.accessFrom`.
+    pub namespaces: BTreeMap<String, Namespace>,
+    /// Files and objects that cannot be read. They do not stop the others.
+    pub problems: Vec<InvalidManifest>,
+}
+
+/// Why a set of objects cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SetError {
+    /// The files cannot be collected.
+    #[error(transparent)]
+    Collect(#[from] CollectError),
+    /// Two files declare the same object, and only one can be meant.
+    #[error("{kind} {key} is declared twice: in {first} and in {second}")]
+    Duplicate {
+        /// The kind.
+        kind: String,
+        /// Namespace and name.
+        key: ObjectKey,
+        /// File and line of the first declaration.
+        first: String,
+        /// File and line of the second declaration.
+        second: String,
+    },
+}
+
+impl ObjectSet {
+    /// Reads the objects at `path`: a kustomization, a folder, or one file.
+    pub fn load(files: &dyn Files, path: &str) -> Result<Self, SetError> {
+        let Collected { manifests, problems } = collect(files, path, &mentions_wanted_kind)?;
+        let mut set = Self {
+            problems,
+            ..Self::default()
+        };
+        for manifest in &manifests {
+            set.add(manifest)?;
+        }
+        Ok(set)
+    }
+
+    fn add(&mut self, manifest: &Manifest) -> Result<(), SetError> {
+        let problems = &mut self.problems;
+        match (manifest.group(), manifest.kind.as_str()) {
+            ("image.toolkit.fluxcd.io", "ImageRepository") => {
+                insert(&mut self.repositories, manifest, problems)
+            }
+            ("image.toolkit.fluxcd.io", "ImagePolicy") => insert(&mut self.policies, manifest, problems),
+            ("image.toolkit.fluxcd.io", "ImageUpdateAutomation") => {
+                insert(&mut self.automations, manifest, problems)
+            }
+            ("source.toolkit.fluxcd.io", "GitRepository") => insert(&mut self.sources, manifest, problems),
+            ("", "Secret") => insert(&mut self.secrets, manifest, problems),
+            ("", "Namespace") => {
+                match manifest.decode() {
+                    // Overlays of one repository declare the same namespace again and again.
+                    Ok(namespace) => drop(self.namespaces.insert(manifest.name.clone(), namespace)),
+                    Err(problem) => problems.push(problem),
+                }
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Spares the parser the files that cannot hold an object of interest.
+fn mentions_wanted_kind(content: &[u8]) -> bool {
+    [
+        "image.toolkit.fluxcd.io",
+        "source.toolkit.fluxcd.io",
+        "Secret",
+        "Namespace",
+    ]
+    .iter()
+    .any(|word| memchr::memmem::find(content, word.as_bytes()).is_some())
+}
+
+fn insert<T: DeserializeOwned + kube::Resource>(
+    objects: &mut Objects<T>,
+    manifest: &Manifest,
+    problems: &mut Vec<InvalidManifest>,
+) -> Result<(), SetError> {
+    let mut object: T = match manifest.decode() {
+        Ok(object) => object,
+        Err(problem) => {
+            problems.push(problem);
+            return Ok(());
+        }
+    };
+    let namespace = manifest
+        .namespace
+        .clone()
+        .unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned());
+    object.meta_mut().namespace = Some(namespace.clone());
+    let key = ObjectKey::new(namespace, &manifest.name);
+    let place = |file: &str, line: usize| format!("{file}:{line}");
+    if let Some(first) = objects.get(&key) {
+        return Err(SetError::Duplicate {
+            kind: manifest.kind.clone(),
+            key,
+            first: place(&first.file, first.line),
+            second: place(&manifest.file, manifest.line),
+        });
+    }
+    objects.insert(
+        key,
+        Declared {
+            object,
+            file: manifest.file.clone(),
+            line: manifest.line,
+        },
+    );
+    Ok(())
+}
+
+/// Reads `status.latestRef` of an `ImagePolicy` manifest; `None` when it has none yet.
+pub fn selection_of(manifest: &Manifest) -> Result<Option<(PolicyKey, ImageRef)>, InvalidManifest> {
+    let text = |field: &str| {
+        let value = manifest.value.pointer(&format!("/status/latestRef/{field}"));
+        value.and_then(serde_json::Value::as_str).map(str::to_owned)
+    };
+    let (Some(name), Some(tag)) = (text("name").or_else(|| text("image")), text("tag")) else {
+        return Ok(None);
+    };
+    let image =
+        ImageRef::new(name, tag, text("digest")).map_err(|error: InvalidImageRef| InvalidManifest {
+            file: manifest.file.clone(),
+            line: manifest.line,
+            reason: format!("ImagePolicy {}: {error}", manifest.name),
+        })?;
+    let namespace = manifest
+        .namespace
+        .clone()
+        .unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned());
+    Ok(Some((PolicyKey::new(namespace, &manifest.name), image)))
+}
