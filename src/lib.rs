@@ -27,6 +27,8 @@
 //! ```
 //! `tests/it/architecture.rs` checks it.
 
+pub mod committer;
+pub mod git;
 pub mod http;
 pub mod image;
 pub mod objects;

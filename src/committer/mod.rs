@@ -1,0 +1,53 @@
+//! The committer: turns changes into commits and lands them on a branch, without ever losing one.
+//!
+//! [`plan`] reads what an automation asks for and [`MessageTemplate`] writes the message. [`Writer`] fetches, sets, commits
+//! and pushes, and does it again on the new head when another writer was faster; the setters are idempotent, so there is
+//! nothing to merge. [`Checkout`] commits into the work tree of a user instead.
+
+mod checkout;
+mod message;
+mod plan;
+mod stack;
+mod tree;
+mod writer;
+
+pub use checkout::{Checkout, CheckoutError};
+pub use message::{DEFAULT_MESSAGE, InvalidTemplate, MessageTemplate};
+pub use plan::{Author, CommitPlan, PlanDefaults, PlanError, plan};
+pub use stack::{Layer, Stack, StackError};
+pub use writer::{Landing, WriteError, Writer};
+
+use crate::image::Selections;
+use crate::setters::ChangeSet;
+
+/// What one automation wants to have written.
+#[derive(Debug, Clone)]
+pub struct Work {
+    /// Branches, path, author and message.
+    pub plan: CommitPlan,
+    /// The images to write.
+    pub selections: Selections,
+}
+
+/// What became of one automation's work.
+#[derive(Debug, Clone)]
+pub struct Landed {
+    /// The commit, or `None` when nothing had to change.
+    pub commit: Option<Commit>,
+    /// The changes, and the markers that were left alone.
+    pub changes: ChangeSet,
+}
+
+/// A commit, on the server or in a checkout.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Commit {
+    /// Its id, 40 hexadecimal digits.
+    pub id: String,
+    /// The branch that got it.
+    pub branch: String,
+    /// Its message.
+    pub message: String,
+}
+
+#[cfg(test)]
+mod tests;

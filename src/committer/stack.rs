@@ -1,0 +1,165 @@
+//! Commits on top of each other, one for each automation that has changes, built in memory.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use fluxbot_git::{
+    CommitError, CommitRequest, Edit, InvalidPath, ObjectId, Person, PreparedCommit, ReadError, RepoPath,
+    Snapshot, Timestamp,
+};
+
+use super::tree::SnapshotTree;
+use super::{Commit, Landed, Work};
+use crate::setters::{self, ChangeSet, MarkerIndex, WalkError};
+
+/// Why the commits cannot be built. Nothing was written.
+#[derive(Debug, thiserror::Error)]
+pub enum StackError {
+    /// A path of the repository is hostile.
+    #[error("failed to apply policies: invalid path in the repository: {0}")]
+    Path(#[from] InvalidPath),
+    /// The repository's content cannot be read.
+    #[error("failed to apply policies: {0}")]
+    Read(#[from] ReadError),
+    /// There are more files with markers than one run takes.
+    #[error("failed to apply policies: {0}")]
+    TooManyFiles(String),
+    /// The commit cannot be built.
+    #[error("failed to update source: {0}")]
+    Commit(#[from] CommitError),
+}
+
+/// A commit in memory and the files that it changes.
+#[derive(Debug, Clone)]
+pub struct Layer {
+    /// The commit.
+    pub commit: PreparedCommit,
+    /// The new content of the changed files.
+    pub edits: BTreeMap<RepoPath, Edit>,
+}
+
+/// The commits of one attempt.
+#[derive(Debug, Clone)]
+pub struct Stack {
+    /// The commit below the first layer.
+    pub base: ObjectId,
+    /// What became of each piece of work, in order.
+    pub landed: Vec<Landed>,
+    /// The commits, the first at the bottom. Work without changes has none.
+    pub layers: Vec<Layer>,
+}
+
+/// The commit that the next one is built on.
+struct Top {
+    snapshot: Snapshot,
+    id: ObjectId,
+    tree: ObjectId,
+}
+
+/// Builds the commits of `works` on `base` for `branch`. Files are found through `index`, which learns from it.
+pub(super) fn build(
+    index: &Mutex<MarkerIndex<ObjectId>>,
+    snapshot: Snapshot,
+    base: ObjectId,
+    branch: &str,
+    works: &[Work],
+) -> Result<Stack, StackError> {
+    let mut stack = Stack {
+        base,
+        landed: Vec::new(),
+        layers: Vec::new(),
+    };
+    let mut top = Top {
+        tree: snapshot.commit(&base)?.tree,
+        id: base,
+        snapshot,
+    };
+    for work in works {
+        let (changes, edits) = edits(index, &top, work)?;
+        let layer = if edits.is_empty() {
+            None
+        } else {
+            Some(prepare(&top, work, &changes, edits)?)
+        };
+        let layer = layer.filter(|(layer, _)| !layer.commit.changes_nothing());
+        let commit = layer.map(|(layer, message)| {
+            let id = layer.commit.id();
+            top = Top {
+                snapshot: top.snapshot.with(&layer.commit),
+                id,
+                tree: layer.commit.tree(),
+            };
+            stack.layers.push(layer);
+            Commit {
+                id: id.to_string(),
+                branch: branch.to_owned(),
+                message,
+            }
+        });
+        stack.landed.push(Landed { commit, changes });
+    }
+    Ok(stack)
+}
+
+/// Applies the setters to the files below the automation's path that carry markers.
+fn edits(
+    index: &Mutex<MarkerIndex<ObjectId>>,
+    top: &Top,
+    work: &Work,
+) -> Result<(ChangeSet, BTreeMap<RepoPath, Edit>), StackError> {
+    let mut index = index.lock().unwrap_or_else(PoisonError::into_inner);
+    let walked = index.walk(&mut SnapshotTree(&top.snapshot), &top.tree, &work.plan.path);
+    drop(index);
+    let files = walked.map_err(|error| match error {
+        WalkError::Source(error) => StackError::Read(error),
+        other @ WalkError::TooManyFiles => StackError::TooManyFiles(other.to_string()),
+    })?;
+    let mut changes = ChangeSet::default();
+    let mut edits = BTreeMap::new();
+    for file in files {
+        let edited = setters::set(&top.snapshot.blob(&file.id)?, &work.selections);
+        if let Some(content) = edited.content {
+            edits.insert(
+                file.path.parse::<RepoPath>()?,
+                Edit::Write { content, kind: None },
+            );
+        }
+        let skipped = edited
+            .skipped
+            .into_iter()
+            .filter(|skipped| skipped.concerns(&work.plan.namespace));
+        changes.record(&file.path, edited.changes, skipped.collect());
+    }
+    Ok((changes, edits))
+}
+
+fn prepare(
+    top: &Top,
+    work: &Work,
+    changes: &ChangeSet,
+    edits: BTreeMap<RepoPath, Edit>,
+) -> Result<(Layer, String), CommitError> {
+    let author = Person {
+        name: work.plan.author.name.clone(),
+        email: work.plan.author.email.clone(),
+    };
+    let message = work.plan.message.render(changes, &work.selections);
+    let request = CommitRequest {
+        parent: Some(top.id),
+        edits,
+        committer: author.clone(),
+        author,
+        time: Timestamp {
+            seconds: jiff::Timestamp::now().as_second(),
+            offset_minutes: 0,
+        },
+        message: message.clone(),
+    };
+    Ok((
+        Layer {
+            commit: top.snapshot.prepare(&request)?,
+            edits: request.edits,
+        },
+        message,
+    ))
+}

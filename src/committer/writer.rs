@@ -1,0 +1,188 @@
+//! Lands changes on a branch: fetch, set, commit, push, and again when somebody else was faster.
+
+use std::path::Path;
+use std::sync::Mutex;
+use std::thread;
+use std::time::Duration;
+
+use fluxbot_git::{
+    FetchError, InvalidRefName, Mirror, MirrorError, ObjectId, PreparedCommit, PushError, PushOptions,
+    RefName, RefQuery, RefUpdate, Remote, Snapshot,
+};
+
+use super::stack::{self, Layer, Stack, StackError};
+use super::{Landed, Work};
+use crate::setters::MarkerIndex;
+
+/// How often a lost race is run again before the error is reported.
+const MAX_RACES: u32 = 50;
+
+/// Longest pause before a lost race is run again. Short, because a race is lost to a push that is already done.
+const MAX_PAUSE: Duration = Duration::from_millis(100);
+
+/// What a push did.
+#[derive(Debug, Clone, Default)]
+pub struct Landing {
+    /// One entry for each piece of work, in the same order.
+    pub landed: Vec<Landed>,
+    /// The commit below the first of `layers`.
+    pub base: Option<ObjectId>,
+    /// The commits that were pushed.
+    pub layers: Vec<Layer>,
+    /// How often another writer was faster.
+    pub lost_races: u32,
+    /// What the server said beside its report, made safe to print.
+    pub server_messages: Vec<String>,
+}
+
+/// Why nothing could be landed. When it is returned, no commit of this run is on the branch, except after
+/// [`WriteError::Unknown`].
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// The mirror's folder cannot be used.
+    #[error(transparent)]
+    Mirror(#[from] MirrorError),
+    /// The remote cannot be read.
+    #[error("failed to checkout source: {0}")]
+    Fetch(#[from] FetchError),
+    /// The branch to check out does not exist.
+    #[error("failed to checkout source: branch '{0}' does not exist on the remote")]
+    NoBranch(String),
+    /// A branch has a name that Git does not allow.
+    #[error("invalid branch name: {0}")]
+    BranchName(#[from] InvalidRefName),
+    /// The commits cannot be built.
+    #[error(transparent)]
+    Stack(#[from] StackError),
+    /// The server refused the push, or cannot be reached.
+    #[error("failed to update source: {0}")]
+    Push(#[from] PushError),
+    /// The answer to the push was lost, and so was the way to find out what became of it.
+    #[error("failed to update source: the answer to the push was lost, and the branch cannot be read: {0}")]
+    Unknown(#[source] FetchError),
+}
+
+/// Writes to one repository. Its mirror and its marker index stay warm from one run to the next.
+pub struct Writer {
+    mirror: Mirror,
+    index: Mutex<MarkerIndex<ObjectId>>,
+}
+
+impl Writer {
+    /// Opens the mirror of `remote` in `folder`, and creates or heals it where needed.
+    pub fn open(folder: &Path, remote: Remote) -> Result<Self, WriteError> {
+        Ok(Self {
+            mirror: Mirror::open(folder, remote)?,
+            index: Mutex::default(),
+        })
+    }
+
+    /// Reads a branch, or the remote's default branch, as it is now. Gives its name and its commit, `None` when the
+    /// repository is empty.
+    pub fn read(&self, branch: Option<&str>) -> Result<(Snapshot, String, Option<ObjectId>), WriteError> {
+        let named = branch.map(RefName::branch).transpose()?;
+        let query = named.clone().map_or(RefQuery::DefaultBranch, RefQuery::Name);
+        let snapshot = self.mirror.fetch(&[query])?;
+        let name = named.clone().or_else(|| snapshot.default_branch().cloned());
+        let name = name.ok_or_else(|| WriteError::NoBranch("HEAD".to_owned()))?;
+        let head = snapshot.head(&name);
+        if head.is_none() && named.is_some() {
+            return Err(WriteError::NoBranch(name.short().to_owned()));
+        }
+        Ok((snapshot, name.short().to_owned(), head))
+    }
+
+    /// Lands the work of some automations that check out the same branch and push to the same branch: a commit for each
+    /// that has changes, stacked, in one push.
+    ///
+    /// A lost race is run again on the new head, with a short pause. When the answer to a push is lost, the branch is
+    /// read to find out whether the commits are there, so none is made twice.
+    ///
+    /// Blocks: call it from a thread that may.
+    pub fn land(&self, works: &[Work]) -> Result<Landing, WriteError> {
+        let Some(first) = works.first() else {
+            return Ok(Landing::default());
+        };
+        let checkout = RefName::branch(&first.plan.checkout_branch)?;
+        let target = RefName::branch(&first.plan.push_branch)?;
+        let options = PushOptions {
+            push_options: first.plan.push_options.clone(),
+            ..PushOptions::default()
+        };
+        let mut lost_races = 0;
+        loop {
+            let (stack, target_head) = self.build(works, &checkout, &target)?;
+            let Some(tip) = stack.layers.last().map(|layer| layer.commit.id()) else {
+                return Ok(landing(stack, lost_races, Vec::new()));
+            };
+            let update = RefUpdate {
+                name: target.clone(),
+                old: target_head,
+                new: Some(tip),
+            };
+            let commits: Vec<&PreparedCommit> = stack.layers.iter().map(|layer| &layer.commit).collect();
+            match self.mirror.push(&[update], &commits, &options) {
+                Ok(pushed) => return Ok(landing(stack, lost_races, pushed.messages)),
+                Err(PushError::Stale { .. }) if lost_races < MAX_RACES => {
+                    lost_races += 1;
+                    thread::sleep(pause(lost_races, &tip));
+                }
+                Err(PushError::AnswerLost { .. }) if lost_races < MAX_RACES => {
+                    let snapshot = self
+                        .mirror
+                        .fetch(&[RefQuery::Name(target.clone())])
+                        .map_err(WriteError::Unknown)?;
+                    if snapshot.head(&target) == Some(tip) {
+                        return Ok(landing(stack, lost_races, Vec::new()));
+                    }
+                    // The commits are not at the tip: they were refused, or somebody built on them. Setting the markers
+                    // again on the new head is right in both cases, and changes nothing in the second.
+                    lost_races += 1;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Fetches, and builds the commits. Gives them with the present head of the branch to push, if it exists.
+    fn build(
+        &self,
+        works: &[Work],
+        checkout: &RefName,
+        target: &RefName,
+    ) -> Result<(Stack, Option<ObjectId>), WriteError> {
+        let mut queries = vec![RefQuery::Name(checkout.clone())];
+        if target != checkout {
+            queries.push(RefQuery::Name(target.clone()));
+        }
+        let snapshot = self.mirror.fetch(&queries)?;
+        let target_head = snapshot.head(target);
+        // As in Flux, work goes on on top of a push branch that exists.
+        let head = target_head.or_else(|| snapshot.head(checkout));
+        let head = head.ok_or_else(|| WriteError::NoBranch(checkout.short().to_owned()))?;
+        let stack = stack::build(&self.index, snapshot, head, target.short(), works)?;
+        Ok((stack, target_head))
+    }
+}
+
+fn landing(stack: Stack, lost_races: u32, server_messages: Vec<String>) -> Landing {
+    Landing {
+        landed: stack.landed,
+        base: Some(stack.base),
+        layers: stack.layers,
+        lost_races,
+        server_messages,
+    }
+}
+
+/// A pause before the next attempt, longer with each lost race. The commit's own id spreads the writers: it differs
+/// between them, as their changes do.
+fn pause(lost_races: u32, seed: &ObjectId) -> Duration {
+    let spread = seed.to_string().bytes().fold(u64::from(lost_races), |sum, byte| {
+        sum.wrapping_mul(31).wrapping_add(u64::from(byte))
+    });
+    let limit = u64::try_from(MAX_PAUSE.as_millis())
+        .unwrap_or(u64::MAX)
+        .min(5 * u64::from(lost_races));
+    Duration::from_millis(spread % (limit + 1))
+}
