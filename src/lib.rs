@@ -35,3 +35,4 @@ pub mod objects;
 pub mod policy;
 pub mod scanner;
 pub mod setters;
+pub mod update;

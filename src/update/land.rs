@@ -1,0 +1,108 @@
+//! From selections to commits: what each automation wants, and landing it branch by branch.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{PolicyOutcome, Step, selections_for};
+use crate::committer::{self, CommitPlan, Landed, Landing, PlanDefaults, Work, Writer};
+use crate::objects::{ObjectKey, ObjectSet};
+
+/// What became of an automation.
+#[derive(Debug, Clone)]
+pub struct AutomationOutcome {
+    /// The automation.
+    pub automation: ObjectKey,
+    /// Its plan, where it could be made.
+    pub plan: Option<CommitPlan>,
+    /// Its commit and changes, or why there are none.
+    pub result: Result<Landed, String>,
+}
+
+/// What each automation wants, or why it wants something impossible.
+pub type PlannedWorks = Vec<(ObjectKey, Result<Work, String>)>;
+
+/// Plans every automation that is not suspended.
+#[must_use]
+pub fn plan_works(objects: &ObjectSet, outcomes: &[PolicyOutcome], defaults: &PlanDefaults) -> PlannedWorks {
+    let mut works = Vec::new();
+    for (key, declared) in &objects.automations {
+        let automation = &declared.object;
+        if automation.spec.suspend == Some(true) {
+            continue;
+        }
+        let reference = &automation.spec.source_ref;
+        let namespace = reference
+            .namespace
+            .as_deref()
+            .filter(|namespace| !namespace.is_empty());
+        let source = ObjectKey::new(namespace.unwrap_or(&key.namespace), &reference.name);
+        let source = objects.sources.get(&source).map(|found| &found.object);
+        let work = committer::plan(automation, source, defaults)
+            .map(|plan| Work {
+                plan,
+                selections: selections_for(outcomes, objects, key),
+            })
+            .map_err(|error| error.to_string());
+        works.push((key.clone(), work));
+    }
+    works
+}
+
+/// Lands what was planned: the automations of one branch are stacked and pushed at once, branches one after the other.
+/// Gives what became of each automation, and of each branch.
+pub async fn land(
+    writer: &Arc<Writer>,
+    works: PlannedWorks,
+    watch: &(dyn Fn(Step) + Sync),
+) -> (Vec<AutomationOutcome>, Vec<Landing>) {
+    let mut outcomes = Vec::new();
+    let mut landings = Vec::new();
+    let mut branches: BTreeMap<(String, String), Vec<(ObjectKey, Work)>> = BTreeMap::new();
+    for (automation, work) in works {
+        match work {
+            Ok(work) => {
+                let branch = (work.plan.checkout_branch.clone(), work.plan.push_branch.clone());
+                branches.entry(branch).or_default().push((automation, work));
+            }
+            Err(reason) => outcomes.push(AutomationOutcome {
+                automation,
+                plan: None,
+                result: Err(reason),
+            }),
+        }
+    }
+    for ((_, branch), group) in branches {
+        let (keys, works): (Vec<ObjectKey>, Vec<Work>) = group.into_iter().unzip();
+        let plans: Vec<CommitPlan> = works.iter().map(|work| work.plan.clone()).collect();
+        let writer = Arc::clone(writer);
+        let landing = tokio::task::spawn_blocking(move || writer.land(&works)).await;
+        let landing = match landing {
+            Ok(result) => result.map_err(|error| error.to_string()),
+            Err(error) => Err(format!("internal error: {error}")),
+        };
+        let results: Vec<Result<Landed, String>> = match landing {
+            Ok(landing) => {
+                if landing.landed.iter().any(|landed| landed.commit.is_some()) {
+                    watch(Step::Pushed {
+                        branch,
+                        lost_races: landing.lost_races,
+                        messages: landing.server_messages.clone(),
+                    });
+                }
+                let results = landing.landed.iter().cloned().map(Ok).collect();
+                landings.push(landing);
+                results
+            }
+            Err(reason) => keys.iter().map(|_| Err(reason.clone())).collect(),
+        };
+        for ((automation, plan), result) in keys.into_iter().zip(plans).zip(results) {
+            outcomes.push(AutomationOutcome {
+                automation,
+                plan: Some(plan),
+                result,
+            });
+        }
+    }
+    outcomes.sort_by(|a, b| a.automation.cmp(&b.automation));
+    (outcomes, landings)
+}

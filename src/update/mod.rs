@@ -1,0 +1,69 @@
+//! The chain without a cluster: objects from files, tags from registries, commits into Git.
+//!
+//! ```text
+//! ObjectSet --scan (E)--> tags --select (P)--> Selections --set (P)--> ChangeSet --commit, push (E)--> branch
+//! ```
+//!
+//! A failure belongs to one object: the others go on, and the outcome of each is reported.
+
+mod directory;
+mod land;
+mod scan;
+mod select;
+
+pub use directory::{FileEdit, Overlay, edit_directory};
+pub use land::{AutomationOutcome, PlannedWorks, land, plan_works};
+pub use scan::{Scan, Scanner};
+pub use select::{PolicyOutcome, select};
+
+use std::time::Duration;
+
+use crate::image::{PolicyKey, Selections};
+use crate::objects::{ObjectKey, ObjectSet};
+
+/// Something that happened, for whoever watches.
+#[derive(Debug, Clone)]
+pub enum Step {
+    /// An image's tags are known, or could not be had.
+    Scanned {
+        /// The `ImageRepository`.
+        repository: ObjectKey,
+        /// The image as its specification spells it.
+        image: String,
+        /// How many tags there are, or why that is not known.
+        tags: Result<usize, String>,
+        /// How long the registry took.
+        elapsed: Duration,
+    },
+    /// A branch got commits.
+    Pushed {
+        /// The branch.
+        branch: String,
+        /// How often another writer was faster.
+        lost_races: u32,
+        /// What the server said, made safe to print.
+        messages: Vec<String>,
+    },
+}
+
+/// The selections that an automation may write: the policies of its own namespace that its selector admits.
+#[must_use]
+pub fn selections_for(outcomes: &[PolicyOutcome], objects: &ObjectSet, automation: &ObjectKey) -> Selections {
+    let selector = objects
+        .automations
+        .get(automation)
+        .and_then(|declared| declared.object.spec.policy_selector.as_ref());
+    let admitted = |key: &PolicyKey| {
+        let policy = objects.policies.get(&ObjectKey::new(&key.namespace, &key.name));
+        key.namespace == automation.namespace
+            && policy.is_some_and(|policy| select::admits(selector, policy.object.metadata.labels.as_ref()))
+    };
+    outcomes
+        .iter()
+        .filter(|outcome| admitted(&outcome.policy))
+        .filter_map(|outcome| Some((outcome.policy.clone(), outcome.result.as_ref().ok()?.clone())))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;
