@@ -27,7 +27,9 @@
 //! ```
 //! `tests/it/architecture.rs` checks it.
 
+pub mod cli;
 pub mod committer;
+pub mod docker_config;
 pub mod git;
 pub mod http;
 pub mod image;
@@ -35,4 +37,5 @@ pub mod objects;
 pub mod policy;
 pub mod scanner;
 pub mod setters;
+pub mod telemetry;
 pub mod update;

@@ -1,3 +1,7 @@
-//! The `fluxbot` command.
+//! The `fluxbot` command: see [`fluxbot`] for the data flow and `fluxbot --help` for the commands.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    fluxbot::cli::run()
+}

@@ -1,0 +1,176 @@
+//! The command line: arguments in, text and exit codes out.
+//!
+//! Results go to standard output, everything else to standard error. Exit codes: 0 done, 1 failed or "no", 2 wrong usage
+//! or invalid input.
+
+mod crds;
+#[cfg(feature = "demo")]
+mod demo;
+mod markers;
+mod output;
+mod policy;
+mod reference;
+mod scan;
+mod set;
+mod update;
+
+use std::fmt;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Keeps Kubernetes clusters on the newest images that their teams allow, through Git.
+#[derive(Debug, Parser)]
+#[command(
+    name = "fluxbot",
+    version,
+    disable_help_subcommand = true,
+    propagate_version = true
+)]
+struct Cli {
+    /// What is logged to standard error: error, warn, info, debug or trace, also per module (`fluxbot::scanner=debug`).
+    #[arg(
+        long,
+        global = true,
+        default_value = "warn",
+        env = "FLUXBOT_LOG",
+        value_name = "LEVEL"
+    )]
+    log_level: String,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Try a policy on a list of tags.
+    #[command(subcommand)]
+    Policy(policy::PolicyCommand),
+    /// Rewrite the marked values of a folder's YAML files to what the policies selected.
+    Set(set::SetArgs),
+    /// List the markers of a folder's YAML files, or check them.
+    Markers(markers::MarkersArgs),
+    /// Ask registries for an image's tags.
+    Scan(scan::ScanArgs),
+    /// Scan, select, set, commit and push without a cluster.
+    Update(update::UpdateArgs),
+    /// Print the custom resource definitions.
+    Crds(crds::CrdsArgs),
+    /// Print the command line reference in docs/cli.md.
+    #[command(hide = true)]
+    Reference,
+    /// Watch the main job work on real parts: a registry, a Git server and a repository made for it.
+    #[cfg(feature = "demo")]
+    Demo(demo::DemoArgs),
+}
+
+/// Why a command does not end with exit code 0.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    code: u8,
+    message: String,
+    hint: Option<String>,
+}
+
+impl Failure {
+    /// The work failed, or the answer is "no": exit code 1.
+    pub(crate) fn failed(reason: impl fmt::Display) -> Self {
+        Self {
+            code: 1,
+            message: reason.to_string(),
+            hint: None,
+        }
+    }
+
+    /// The input is wrong: exit code 2.
+    pub(crate) fn invalid(reason: impl fmt::Display) -> Self {
+        Self {
+            code: 2,
+            message: reason.to_string(),
+            hint: None,
+        }
+    }
+
+    /// Exit code 1 without a message, because the command has already said why.
+    pub(crate) fn silent() -> Self {
+        Self {
+            code: 1,
+            message: String::new(),
+            hint: None,
+        }
+    }
+
+    /// Adds a line that says what to do.
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Self::failed(format!("cannot write the output: {error}"))
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self::failed(format!("{error:#}"))
+    }
+}
+
+/// Runs the command that the process was started with.
+#[must_use]
+pub fn run() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version go to standard output with code 0, errors to standard error with code 2.
+            drop(error.print());
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let result = crate::telemetry::init(&cli.log_level)
+        .map_err(Failure::invalid)
+        .and_then(|()| dispatch(cli.command));
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            if !failure.message.is_empty() {
+                eprintln!("error: {}", failure.message);
+            }
+            if let Some(hint) = failure.hint {
+                eprintln!("hint: {hint}");
+            }
+            ExitCode::from(failure.code)
+        }
+    }
+}
+
+fn dispatch(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Policy(command) => command.run(),
+        Command::Set(args) => args.run(),
+        Command::Markers(args) => args.run(),
+        Command::Scan(args) => args.run(),
+        Command::Update(args) => args.run(),
+        Command::Crds(args) => args.run(),
+        Command::Reference => reference::run(),
+        #[cfg(feature = "demo")]
+        Command::Demo(args) => args.run(),
+    }
+}
+
+/// Starts the runtime for a command that talks to the network.
+fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::failed(format!("cannot start the runtime: {error}")))?;
+    runtime.block_on(async {
+        tokio::select! {
+            result = future => result,
+            _ = tokio::signal::ctrl_c() => Err(Failure::failed("interrupted")),
+        }
+    })
+}

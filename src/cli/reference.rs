@@ -1,0 +1,37 @@
+//! `fluxbot reference`: the command line reference in docs/cli.md, made from the commands' own help.
+
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+
+use clap::{Command, CommandFactory as _};
+
+use super::output::tolerate_closed_pipe;
+use super::{Cli, Failure};
+
+/// Prints the reference as Markdown.
+pub(super) fn run() -> Result<(), Failure> {
+    let mut command = Cli::command();
+    command.build();
+    let mut text = String::from(
+        "# Command line reference\n\
+         Made from the commands' own help by `make generate`; do not edit.\n\n\
+         Results go to standard output, everything else to standard error. Exit codes: 0 done, 1 failed or \"no\" \
+         (nothing selected, lint found something), 2 wrong usage or invalid input.\n",
+    );
+    describe(&command, "fluxbot", &mut text);
+    tolerate_closed_pipe(io::stdout().write_all(text.as_bytes()))
+}
+
+fn describe(command: &Command, path: &str, text: &mut String) {
+    for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set()) {
+        let path = format!("{path} {}", sub.get_name());
+        let is_leaf = sub.get_subcommands().all(Command::is_hide_set);
+        if is_leaf {
+            // The width is fixed, so that the reference does not depend on a terminal.
+            let help = sub.clone().term_width(100).render_long_help().to_string();
+            // Writing to a String cannot fail.
+            let _ = write!(text, "\n## {path}\n```text\n{}\n```\n", help.trim_end());
+        }
+        describe(sub, &path, text);
+    }
+}

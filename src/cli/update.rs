@@ -1,0 +1,196 @@
+//! `fluxbot update`.
+
+mod checkout;
+mod remote;
+mod report;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::output::OutputFormat;
+use super::{Failure, block_on};
+use crate::objects::{Directory, Files, ObjectSet, SetError};
+use crate::scanner::Registry;
+use crate::update::{PolicyOutcome, Scanner, Step, select};
+
+/// Scan, select, set, commit and push without a cluster.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    fluxbot update                                  # what would change in this repository\n  \
+    fluxbot update --objects clusters/beta --push   # one cluster of several, committed and pushed\n  \
+    fluxbot update --repo https://git.example/fleet.git --push\n\n\
+    Registry credentials come from Secret manifests beside the objects, otherwise from the docker config.\n\
+    Git credentials come from the URL, or from FLUXBOT_GIT_USERNAME and FLUXBOT_GIT_PASSWORD, or from FLUXBOT_GIT_TOKEN.")]
+pub(super) struct UpdateArgs {
+    /// The repository: a folder, or a URL.
+    #[arg(long, value_name = "DIR|URL", default_value = ".")]
+    repo: String,
+    /// The branch to work on, instead of the one that the automations name.
+    #[arg(long, value_name = "BRANCH")]
+    branch: Option<String>,
+    /// Where the objects are: a folder of the repository, or a local one [default: the whole repository].
+    #[arg(long, value_name = "PATH")]
+    objects: Option<String>,
+    #[command(flatten)]
+    mode: ModeArgs,
+    /// The form of the summary.
+    #[arg(long, short, value_enum, default_value_t)]
+    output: OutputFormat,
+}
+
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+struct ModeArgs {
+    /// Print what would change and write nothing (the default).
+    #[arg(long)]
+    dry_run: bool,
+    /// Commit to the checked-out branch and write its work tree.
+    #[arg(long)]
+    commit: bool,
+    /// Commit and push.
+    #[arg(long)]
+    push: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    DryRun,
+    Commit,
+    Push,
+}
+
+impl UpdateArgs {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        let mode = match (self.mode.commit, self.mode.push) {
+            (true, _) => Mode::Commit,
+            (_, true) => Mode::Push,
+            _ => Mode::DryRun,
+        };
+        block_on(async move {
+            if is_url(&self.repo) {
+                remote::run(&self, mode).await
+            } else {
+                checkout::run(&self, mode).await
+            }
+        })
+    }
+
+    /// Reads the objects from the repository's files, or from a local folder that is not part of them.
+    fn load_objects(&self, files: &dyn Files) -> Result<ObjectSet, Failure> {
+        let path = self.objects.as_deref().unwrap_or_default();
+        let inside = tree_path(path);
+        let exists_inside = path.is_empty()
+            || inside
+                .as_ref()
+                .is_some_and(|path| files.list(path).is_ok_and(|found| !found.is_empty()));
+        let loaded = match inside {
+            Some(inside) if exists_inside => ObjectSet::load(files, &inside),
+            _ if Path::new(path).is_dir() => ObjectSet::load(&Directory::new(path), ""),
+            _ => {
+                return Err(Failure::invalid(format!(
+                    "--objects {path}: no such folder in the repository"
+                )));
+            }
+        };
+        let objects = loaded.map_err(|error| {
+            let hint = matches!(error, SetError::Duplicate { .. });
+            let failure = Failure::invalid(error);
+            if hint {
+                failure.hint("choose one cluster with --objects, for example --objects clusters/beta")
+            } else {
+                failure
+            }
+        })?;
+        if objects.automations.is_empty() && objects.problems.is_empty() {
+            return Err(
+                Failure::invalid("found no ImageUpdateAutomation, so there is nothing to update")
+                    .hint("point --objects at the folder with your image objects"),
+            );
+        }
+        Ok(objects)
+    }
+}
+
+/// A path relative to the root of a tree, or `None` for one that leaves it.
+fn tree_path(path: &str) -> Option<String> {
+    if Path::new(path).is_absolute() {
+        return None;
+    }
+    let mut segments = Vec::new();
+    for segment in path.split('/') {
+        match segment {
+            "" | "." => {}
+            ".." => {
+                segments.pop()?;
+            }
+            name => segments.push(name),
+        }
+    }
+    Some(segments.join("/"))
+}
+
+/// Tells a URL (also `git@host:path`) from a folder.
+fn is_url(repo: &str) -> bool {
+    repo.contains("://") || (repo.contains(':') && repo.contains('@') && !Path::new(repo).exists())
+}
+
+/// Scans and selects, with a progress bar on a terminal and plain lines otherwise.
+async fn scan_and_select(objects: &ObjectSet) -> Result<(Scanner, Vec<PolicyOutcome>), Failure> {
+    let keychain = crate::docker_config::load_default()
+        .map_err(Failure::invalid)?
+        .unwrap_or_default();
+    let scanner = Scanner::new(Registry::default(), keychain);
+    let progress = progress(objects.repositories.len());
+    let scans = scanner
+        .scan(objects, &|step| {
+            if let Step::Scanned {
+                image, tags, elapsed, ..
+            } = step
+            {
+                report_scan(&progress, &image, tags, elapsed);
+            }
+        })
+        .await;
+    progress.finish_and_clear();
+    let mut outcomes = select(objects, &scans);
+    scanner.reflect_digests(objects, &mut outcomes).await;
+    Ok((scanner, outcomes))
+}
+
+fn progress(length: usize) -> ProgressBar {
+    let bar = ProgressBar::new(length as u64);
+    match ProgressStyle::with_template("scanning {bar:30} {pos}/{len} {wide_msg}") {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
+
+fn report_scan(progress: &ProgressBar, image: &str, tags: Result<usize, String>, elapsed: Duration) {
+    let line = match tags {
+        Ok(tags) => format!("scanned {image}: {tags} tags in {} ms", elapsed.as_millis()),
+        Err(reason) => format!("cannot scan {image}: {reason}"),
+    };
+    progress.inc(1);
+    progress.set_message(image.to_owned());
+    if progress.is_hidden() {
+        eprintln!("{line}");
+    } else {
+        progress.println(line);
+    }
+}
+
+/// Where mirrors are kept between runs.
+fn cache_folder() -> PathBuf {
+    let set = |name: &str| {
+        std::env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
+    set("FLUXBOT_CACHE")
+        .or_else(|| set("XDG_CACHE_HOME").map(|folder| folder.join("fluxbot")))
+        .or_else(|| set("HOME").map(|folder| folder.join(".cache/fluxbot")))
+        .unwrap_or_else(|| std::env::temp_dir().join("fluxbot"))
+}

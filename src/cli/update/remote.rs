@@ -1,0 +1,187 @@
+//! `fluxbot update --repo URL`: without any work tree.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use fluxbot_git::{Credential, MirrorError, Remote, RemoteUrl};
+use sha2::{Digest, Sha256};
+use tempfile::TempDir;
+
+use super::checkout::{self, Preview};
+use super::report::Outcome;
+use super::{Mode, UpdateArgs, cache_folder, scan_and_select};
+use crate::cli::Failure;
+use crate::committer::{PlanDefaults, WriteError, Writer};
+use crate::git::GitHttp;
+use crate::http::{ClientSettings, HttpClients};
+use crate::objects::GitTree;
+use crate::update::{self, PlannedWorks, Step};
+
+pub(super) async fn run(args: &UpdateArgs, mode: Mode) -> Result<(), Failure> {
+    if mode == Mode::Commit {
+        return Err(Failure::invalid(
+            "--commit needs a checkout; with a URL use --push",
+        ));
+    }
+    let remote = open(&args.repo).await?;
+    let (branch, files) = read(&remote.writer, args.branch.clone()).await?;
+    let objects = args.load_objects(&files)?;
+    let (_, policies) = scan_and_select(&objects).await?;
+    let defaults = PlanDefaults {
+        branch: args.branch.clone(),
+        default_branch: Some(branch.clone()),
+    };
+    let works = update::plan_works(&objects, &policies, &defaults);
+    let (automations, edits) = match mode {
+        Mode::Push => (
+            update::land(&remote.writer, works, &report_push).await.0,
+            Vec::new(),
+        ),
+        _ => preview(&remote.writer, &branch, &files, works).await?,
+    };
+    Outcome {
+        mode,
+        objects: &objects,
+        policies: &policies,
+        automations: &automations,
+        edits: &edits,
+    }
+    .print(args.output)
+}
+
+/// Reads a branch, or the default branch. Gives its name and its files.
+async fn read(writer: &Arc<Writer>, branch: Option<String>) -> Result<(String, GitTree), Failure> {
+    let writer = Arc::clone(writer);
+    let read = blocking(move || writer.read(branch.as_deref())).await?;
+    let (snapshot, branch, head) = read.map_err(Failure::failed)?;
+    let empty = || {
+        Failure::invalid(format!(
+            "the repository is empty: branch '{branch}' does not exist"
+        ))
+    };
+    let files = GitTree::of_commit(snapshot, &head.ok_or_else(empty)?).map_err(Failure::failed)?;
+    Ok((branch, files))
+}
+
+/// Shows what would change on each branch that the automations check out.
+async fn preview(
+    writer: &Arc<Writer>,
+    branch: &str,
+    files: &GitTree,
+    works: PlannedWorks,
+) -> Result<Preview, Failure> {
+    let mut branches: BTreeMap<String, PlannedWorks> = BTreeMap::new();
+    for (automation, work) in works {
+        let checkout = work
+            .as_ref()
+            .map_or(branch, |work| &work.plan.checkout_branch)
+            .to_owned();
+        branches.entry(checkout).or_default().push((automation, work));
+    }
+    let mut outcomes = Vec::new();
+    let mut edits = Vec::new();
+    for (name, works) in branches {
+        let (mut more, mut changed) = if name == branch {
+            checkout::preview(files, works)?
+        } else {
+            checkout::preview(&read(writer, Some(name)).await?.1, works)?
+        };
+        outcomes.append(&mut more);
+        edits.append(&mut changed);
+    }
+    outcomes.sort_by(|a, b| a.automation.cmp(&b.automation));
+    Ok((outcomes, edits))
+}
+
+/// Says what the server said, and how often the race was lost.
+pub(super) fn report_push(step: Step) {
+    if let Step::Pushed {
+        branch,
+        lost_races,
+        messages,
+    } = step
+    {
+        match lost_races {
+            0 => {}
+            1 => eprintln!("pushed to {branch} after 1 lost race"),
+            count => eprintln!("pushed to {branch} after {count} lost races"),
+        }
+        for message in messages {
+            eprintln!("remote: {message}");
+        }
+    }
+}
+
+/// A repository that can be written to.
+pub(super) struct Opened {
+    pub writer: Arc<Writer>,
+    /// The mirror's folder, when it lasts for this run only.
+    _folder: Option<TempDir>,
+}
+
+/// Opens the mirror of a repository in the cache folder; every URL and user has one of its own. While another process uses
+/// it, a mirror for this run alone serves.
+pub(super) async fn open(url: &str) -> Result<Opened, Failure> {
+    let url: RemoteUrl = url.parse().map_err(Failure::invalid)?;
+    let credential = credential_of_environment();
+    let http = GitHttp::new(HttpClients::new(), ClientSettings::default());
+    let mut hash = Sha256::new();
+    hash.update(url.to_string());
+    if let Credential::Basic { username, .. } = &credential {
+        hash.update(username);
+    }
+    let mut name = String::new();
+    for byte in hash.finalize().iter().take(16) {
+        // Writing to a String cannot fail.
+        let _ = write!(name, "{byte:02x}");
+    }
+    let folder = cache_folder().join("mirrors").join(name);
+    let remote = Remote::new(url, credential, Arc::new(http));
+    blocking(move || open_mirror(&folder, remote)).await?
+}
+
+fn open_mirror(folder: &Path, remote: Remote) -> Result<Opened, Failure> {
+    match Writer::open(folder, remote.clone()) {
+        Ok(writer) => Ok(Opened {
+            writer: Arc::new(writer),
+            _folder: None,
+        }),
+        Err(WriteError::Mirror(MirrorError::InUse { .. })) => {
+            let own = tempfile::Builder::new().prefix("fluxbot-mirror-").tempdir();
+            let own = own.map_err(|error| {
+                Failure::failed(format!("cannot create a folder for the mirror: {error}"))
+            })?;
+            let writer = Writer::open(&own.path().join("mirror"), remote).map_err(Failure::failed)?;
+            Ok(Opened {
+                writer: Arc::new(writer),
+                _folder: Some(own),
+            })
+        }
+        Err(error) => Err(Failure::failed(error)),
+    }
+}
+
+/// The Git credential that the environment gives.
+fn credential_of_environment() -> Credential {
+    let set = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
+    match (set("FLUXBOT_GIT_TOKEN"), set("FLUXBOT_GIT_PASSWORD")) {
+        (Some(token), _) => Credential::Bearer(token),
+        (None, Some(password)) => {
+            let username = set("FLUXBOT_GIT_USERNAME").unwrap_or_else(|| "git".to_owned());
+            Credential::Basic { username, password }
+        }
+        (None, None) => Credential::None,
+    }
+}
+
+/// Runs Git work on a thread that may block.
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Failure> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Failure::failed(format!("internal error: {error}")))
+}
