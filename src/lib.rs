@@ -29,6 +29,8 @@
 
 pub mod cli;
 pub mod committer;
+#[cfg(feature = "demo")]
+pub mod demo;
 pub mod docker_config;
 pub mod git;
 pub mod http;

@@ -1,0 +1,225 @@
+//! What the demo prints.
+
+use std::io::{IsTerminal as _, stdout};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use super::cluster::{Cluster, Event, What};
+use super::scenario::Scene;
+
+/// How many digits of a commit's id are shown.
+const SHORT_ID: usize = 7;
+
+/// One line of the summary.
+pub(super) struct SummaryRow {
+    title: &'static str,
+    seen: Option<Duration>,
+    selected: Option<Duration>,
+    committed: Option<Duration>,
+    commits: Vec<String>,
+}
+
+impl SummaryRow {
+    pub(super) fn new(scene: &Scene) -> Self {
+        Self {
+            title: scene.title,
+            seen: None,
+            selected: None,
+            committed: None,
+            commits: Vec::new(),
+        }
+    }
+
+    pub(super) fn seen(&mut self, after: Duration) {
+        self.seen.get_or_insert(after);
+    }
+
+    pub(super) fn selected(&mut self, after: Duration) {
+        self.selected.get_or_insert(after);
+    }
+
+    pub(super) fn committed(&mut self, after: Duration, commit: &str) {
+        self.committed = Some(after);
+        self.commits.push(short(commit).to_owned());
+    }
+}
+
+/// Prints to standard output; colours only on a terminal.
+pub(super) struct Screen {
+    colours: bool,
+}
+
+impl Screen {
+    pub(super) fn new() -> Self {
+        Self {
+            colours: stdout().is_terminal(),
+        }
+    }
+
+    fn paint(&self, code: &str, text: &str) -> String {
+        if self.colours {
+            format!("\u{1b}[{code}m{text}\u{1b}[0m")
+        } else {
+            text.to_owned()
+        }
+    }
+
+    pub(super) fn title(&self, text: &str) {
+        println!("{}", self.paint("1", text));
+    }
+
+    pub(super) fn parts(registry: &SocketAddr, git: &SocketAddr) {
+        println!("  registry    http://{registry}  (OCI distribution, in memory)");
+        println!("  Git server  http://{git}/fleet.git  (git http-backend)");
+    }
+
+    pub(super) fn cluster(name: &str, cluster: &Cluster) {
+        let objects = &cluster.objects;
+        println!(
+            "  {name:<11} {} image repositories, {} policies, {} automations in clusters/{name}",
+            objects.repositories.len(),
+            objects.policies.len(),
+            objects.automations.len()
+        );
+    }
+
+    pub(super) fn scene(&self, number: usize, title: &str) {
+        println!("\n{}", self.paint("1", &format!("{number}. {title}")));
+    }
+
+    fn step(&self, after: Option<Duration>, colour: &str, word: &str, text: &str) {
+        let time = after.map_or_else(String::new, |after| {
+            format!("+{:.1} ms", after.as_secs_f64() * 1000.0)
+        });
+        println!(
+            "  {time:>11}  {}  {text}",
+            self.paint(colour, &format!("{word:<9}"))
+        );
+    }
+
+    pub(super) fn pushed(&self, image: &str) {
+        self.step(Some(Duration::ZERO), "36", "pushed", image);
+    }
+
+    pub(super) fn event(&self, event: &Event, after: Duration) {
+        let cluster = format!("{:<11}", event.cluster);
+        match &event.what {
+            What::Seen { image, added, tags } => {
+                self.step(
+                    Some(after),
+                    "36",
+                    "seen",
+                    &format!("{cluster} {image} has {tags} tags, new: {}", added.join(", ")),
+                );
+            }
+            What::Selected {
+                policy,
+                before,
+                after: image,
+                why,
+            } => {
+                let before = before.as_ref().map_or("nothing", |image| image.tag());
+                let text = format!("{cluster} {policy} {before} -> {}: {why}", image.tag());
+                self.step(Some(after), "33", "selected", &text);
+            }
+            What::Kept {
+                policy,
+                selected,
+                why,
+            } => {
+                let text = format!("{cluster} {policy} stays at {}: {why}", selected.tag());
+                self.step(Some(after), "33", "kept", &text);
+            }
+            What::Committed {
+                commit,
+                branch,
+                changes,
+                lost_races,
+            } => {
+                let races = match lost_races {
+                    0 => String::new(),
+                    1 => ", after one lost race".to_owned(),
+                    count => format!(", after {count} lost races"),
+                };
+                self.step(
+                    Some(after),
+                    "32",
+                    "committed",
+                    &format!("{cluster} {} on {branch}{races}", short(commit)),
+                );
+                for (path, change) in changes.changes() {
+                    println!("{:26}{path}:{}  {}", "", change.line, change.marker);
+                    println!("{:26}{}", "", self.paint("31", &format!("- {}", change.old)));
+                    println!("{:26}{}", "", self.paint("32", &format!("+ {}", change.new)));
+                }
+            }
+            What::Failed { reason } => self.step(Some(after), "31", "failed", &format!("{cluster} {reason}")),
+        }
+    }
+
+    pub(super) fn person(&self, commits: usize) {
+        self.step(
+            None,
+            "36",
+            "a person",
+            &format!("pushed {commits} commits to the same branch meanwhile"),
+        );
+    }
+
+    pub(super) fn summary(&self, rows: &[SummaryRow]) {
+        println!("\n{}", self.paint("1", "Summary: milliseconds after the push"));
+        println!(
+            "  {:>8}  {:>8}  {:>9}  {:<32}  update",
+            "seen", "selected", "committed", "commits"
+        );
+        for row in rows {
+            let cell = |time: Option<Duration>| {
+                time.map_or_else(
+                    || "-".to_owned(),
+                    |time| format!("{:.1}", time.as_secs_f64() * 1000.0),
+                )
+            };
+            let commits = if row.commits.is_empty() {
+                "none, as it must be".to_owned()
+            } else {
+                row.commits.join(" ")
+            };
+            println!(
+                "  {:>8}  {:>8}  {:>9}  {commits:<32}  {}",
+                cell(row.seen),
+                cell(row.selected),
+                cell(row.committed),
+                row.title
+            );
+        }
+    }
+
+    pub(super) fn verified(by_fluxbot: usize, by_person: usize) {
+        println!(
+            "\nChecked with git: {by_fluxbot} commits of fluxbot change marked values alone, {by_person} of {by_person} \
+             commits of a person are still there, fsck is clean."
+        );
+    }
+
+    pub(super) fn look_further(&self, registry: &SocketAddr, git: &SocketAddr, folder: &Path) {
+        println!("\n{}", self.paint("1", "Look further, while this runs"));
+        println!("  git clone http://{git}/fleet.git && git -C fleet log --patch --author=fluxbot");
+        println!("  fluxbot scan --insecure {registry}/btoll/debug");
+        println!("  fluxbot markers --lint fleet");
+        println!("  fluxbot update --repo http://{git}/fleet.git --objects clusters/beta");
+        println!("  # a tag of your own, as 1.0.2 under another name:");
+        println!("  curl -s http://{registry}/v2/btoll/debug/manifests/1.0.2 | curl -sT - \\");
+        println!(
+            "    -H 'Content-Type: application/vnd.oci.image.index.v1+json' http://{registry}/v2/btoll/debug/manifests/1.0.9"
+        );
+        println!(
+            "  The bare repository is {}",
+            folder.join("git/fleet.git").display()
+        );
+    }
+}
+
+fn short(commit: &str) -> &str {
+    commit.get(..SHORT_ID).unwrap_or(commit)
+}
