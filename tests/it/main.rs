@@ -10,6 +10,9 @@
     reason = "clippy allows these in tests by itself only inside #[test] functions, not in what they share"
 )]
 
+mod architecture;
+mod chain;
+mod commands;
 mod files;
 mod harness;
 mod support;

@@ -25,3 +25,8 @@ pub mod image;
 pub mod registry;
 pub mod server;
 pub mod ssh;
+
+/// The folder of the project, where Cargo.toml is.
+pub fn project_root() -> std::path::PathBuf {
+    std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}

@@ -1,0 +1,10 @@
+//! The chain without a cluster, on a real registry and a real Git server: tag, selection, commit, push.
+
+mod fixture;
+
+mod checkout;
+mod faults;
+mod kill;
+mod push;
+mod race;
+mod secrets;
