@@ -1,0 +1,44 @@
+# Everything a developer or CI runs. `make help` lists it.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+CARGO ?= cargo
+# What the demo is started with, for example `make demo ARGS=--once`.
+ARGS ?=
+
+.PHONY: help demo test check format lint deny generated generate bench clean-cache
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+demo: ## Watch the main job on real parts: a new tag in a registry becomes a commit (ARGS=--once ends by itself)
+	$(CARGO) build --release --features demo --bin fluxbot
+	@"$$($(CARGO) metadata --format-version 1 --no-deps | sed -E 's/.*"target_directory":"([^"]*)".*/\1/')/release/fluxbot" demo --no-cluster $(ARGS)
+
+test: ## Build the test servers and run all tests
+	tests/servers/build.sh
+	$(CARGO) test --workspace --all-targets
+	$(CARGO) test --workspace --doc
+
+check: format lint deny generated ## Format, lint, dependency rules, generated files
+
+format:
+	$(CARGO) fmt --all --check
+
+lint:
+	$(CARGO) clippy --workspace --all-targets --all-features -- -D warnings
+
+deny:
+	"$$(hack/tool.sh cargo-deny)" --log-level error check bans licenses sources
+
+generated: ## Generated files are what their sources give
+	hack/generate.sh --check
+
+generate: ## Write the generated files anew
+	hack/generate.sh
+
+bench: ## Measure, with the peers where they can be had (docs/performance.md)
+	bench/run.sh
+
+clean-cache: ## Remove what was built for tests only
+	rm -rf "$${FLUXBOT_CACHE:-$${XDG_CACHE_HOME:-$$HOME/.cache}/fluxbot}"
