@@ -56,9 +56,9 @@ enum Command {
     Update(update::UpdateArgs),
     /// Print the custom resource definitions.
     Crds(crds::CrdsArgs),
-    /// Print the command line reference in docs/cli.md.
+    /// Write the generated part of docs/.
     #[command(hide = true)]
-    Reference,
+    Reference(reference::ReferenceArgs),
     /// Watch the main job work on real parts: a registry, a Git server and a repository made for it.
     #[cfg(feature = "demo")]
     Demo(demo::DemoArgs),
@@ -155,7 +155,7 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Scan(args) => args.run(),
         Command::Update(args) => args.run(),
         Command::Crds(args) => args.run(),
-        Command::Reference => reference::run(),
+        Command::Reference(args) => args.run(),
         #[cfg(feature = "demo")]
         Command::Demo(args) => args.run(),
     }

@@ -1,15 +1,13 @@
-//! `fluxbot reference`: the command line reference in docs/cli.md, made from the commands' own help.
+//! docs/cli.md, made from the commands' own help.
 
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
 
 use clap::{Command, CommandFactory as _};
 
-use super::output::tolerate_closed_pipe;
-use super::{Cli, Failure};
+use crate::cli::Cli;
 
-/// Prints the reference as Markdown.
-pub(super) fn run() -> Result<(), Failure> {
+/// The page.
+pub(super) fn page() -> String {
     let mut command = Cli::command();
     command.build();
     let mut text = String::from(
@@ -19,7 +17,7 @@ pub(super) fn run() -> Result<(), Failure> {
          (nothing selected, lint found something), 2 wrong usage or invalid input.\n",
     );
     describe(&command, "fluxbot", &mut text);
-    tolerate_closed_pipe(io::stdout().write_all(text.as_bytes()))
+    text
 }
 
 fn describe(command: &Command, path: &str, text: &mut String) {
@@ -29,8 +27,9 @@ fn describe(command: &Command, path: &str, text: &mut String) {
         if is_leaf {
             // The width is fixed, so that the reference does not depend on a terminal.
             let help = sub.clone().term_width(100).render_long_help().to_string();
+            let lines: Vec<&str> = help.trim_end().lines().map(str::trim_end).collect();
             // Writing to a String cannot fail.
-            let _ = write!(text, "\n## {path}\n```text\n{}\n```\n", help.trim_end());
+            let _ = write!(text, "\n## {path}\n```text\n{}\n```\n", lines.join("\n"));
         }
         describe(sub, &path, text);
     }
