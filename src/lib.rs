@@ -17,12 +17,12 @@
 //! committer::Writer (E): commit, push with compare-and-swap; a lost race means fetch, set again, push again
 //! ```
 //!
-//! The same code runs without a cluster: [`objects`] reads the objects from files instead of an API server, and
-//! [`update`] is the whole chain over them.
+//! The same code runs without a cluster: [`sync`] builds the objects of a path, [`objects`] holds them instead of an API
+//! server, and [`update`] is the whole chain over them.
 //!
 //! # Who may use whom
 //! ```text
-//! cli, demo -> update -> {scanner, committer, objects} -> {policy, setters} -> image
+//! cli, demo -> update -> {scanner, committer, sync -> objects} -> {policy, setters} -> image
 //!                         scanner, git -> http           committer, objects -> fluxbot_git
 //! ```
 //! `tests/it/architecture.rs` checks it.
@@ -39,5 +39,6 @@ pub mod objects;
 pub mod policy;
 pub mod scanner;
 pub mod setters;
+pub mod sync;
 pub mod telemetry;
 pub mod update;

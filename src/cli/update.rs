@@ -12,9 +12,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::output::OutputFormat;
 use super::{Failure, block_on};
-use crate::objects::{Directory, Files, ObjectSet, SetError};
+use crate::objects::{Directory, Files, ObjectSet};
 use crate::scanner::Registry;
-use crate::update::{PolicyOutcome, Scanner, Step, select};
+use crate::update::{LoadError, PolicyOutcome, Scanner, Step, load_objects, select};
 
 /// Scan, select, set, commit and push without a cluster.
 #[derive(Debug, Args)]
@@ -70,10 +70,9 @@ impl UpdateArgs {
             _ => Mode::DryRun,
         };
         block_on(async move {
-            if is_url(&self.repo) {
-                remote::run(&self, mode).await
-            } else {
-                checkout::run(&self, mode).await
+            match remote_of(&self.repo) {
+                Some(url) => remote::run(&self, &url, mode).await,
+                None => checkout::run(&self, mode).await,
             }
         })
     }
@@ -87,8 +86,8 @@ impl UpdateArgs {
                 .as_ref()
                 .is_some_and(|path| files.list(path).is_ok_and(|found| !found.is_empty()));
         let loaded = match inside {
-            Some(inside) if exists_inside => ObjectSet::load(files, &inside),
-            _ if Path::new(path).is_dir() => ObjectSet::load(&Directory::new(path), ""),
+            Some(inside) if exists_inside => load_objects(files, &inside),
+            _ if Path::new(path).is_dir() => load_objects(&Directory::new(path), ""),
             _ => {
                 return Err(Failure::invalid(format!(
                     "--objects {path}: no such folder in the repository"
@@ -96,7 +95,7 @@ impl UpdateArgs {
             }
         };
         let objects = loaded.map_err(|error| {
-            let hint = matches!(error, SetError::Duplicate { .. });
+            let hint = matches!(error, LoadError::Duplicate(_));
             let failure = Failure::invalid(error);
             if hint {
                 failure.hint("choose one cluster with --objects, for example --objects clusters/beta")
@@ -132,9 +131,15 @@ fn tree_path(path: &str) -> Option<String> {
     Some(segments.join("/"))
 }
 
-/// Tells a URL (also `git@host:path`) from a folder.
-fn is_url(repo: &str) -> bool {
-    repo.contains("://") || (repo.contains(':') && repo.contains('@') && !Path::new(repo).exists())
+/// The URL to use when `repo` has no work tree: it is a URL (also `git@host:path`), or the folder of a bare repository.
+fn remote_of(repo: &str) -> Option<String> {
+    let path = Path::new(repo);
+    if repo.contains("://") || (repo.contains(':') && repo.contains('@') && !path.exists()) {
+        return Some(repo.to_owned());
+    }
+    let is_bare = path.join("HEAD").is_file() && path.join("objects").is_dir() && path.join("refs").is_dir();
+    let absolute = is_bare.then(|| path.canonicalize().ok()).flatten()?;
+    Some(format!("file://{}", absolute.display()))
 }
 
 /// Scans and selects, with a progress bar on a terminal and plain lines otherwise.

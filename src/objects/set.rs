@@ -8,8 +8,7 @@ use fluxbot_api::source::GitRepository;
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use serde::de::DeserializeOwned;
 
-use super::collect::{CollectError, Collected, collect};
-use super::{Files, InvalidManifest, Manifest};
+use super::{InvalidManifest, Manifest};
 use crate::image::{ImageRef, InvalidImageRef, PolicyKey};
 
 /// The namespace of an object whose file names none, as `kubectl apply` would choose it.
@@ -73,41 +72,50 @@ pub struct ObjectSet {
     pub problems: Vec<InvalidManifest>,
 }
 
-/// Why a set of objects cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum SetError {
-    /// The files cannot be collected.
-    #[error(transparent)]
-    Collect(#[from] CollectError),
-    /// Two files declare the same object, and only one can be meant.
-    #[error("{kind} {key} is declared twice: in {first} and in {second}")]
-    Duplicate {
-        /// The kind.
-        kind: String,
-        /// Namespace and name.
-        key: ObjectKey,
-        /// File and line of the first declaration.
-        first: String,
-        /// File and line of the second declaration.
-        second: String,
-    },
+/// Two files declare the same object, and only one can be meant.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{kind} {key} is declared twice: in {first} and in {second}")]
+pub struct Duplicate {
+    /// The kind.
+    pub kind: String,
+    /// Namespace and name.
+    pub key: ObjectKey,
+    /// File and line of the first declaration.
+    pub first: String,
+    /// File and line of the second declaration.
+    pub second: String,
 }
 
 impl ObjectSet {
-    /// Reads the objects at `path`: a kustomization, a folder, or one file.
-    pub fn load(files: &dyn Files, path: &str) -> Result<Self, SetError> {
-        let Collected { manifests, problems } = collect(files, path, &mentions_wanted_kind)?;
+    /// Takes the objects of interest out of `manifests`. One that is invalid joins `problems` and does not stop the others.
+    ///
+    /// # Errors
+    /// When an object is declared twice.
+    pub fn from_manifests(manifests: &[Manifest], problems: Vec<InvalidManifest>) -> Result<Self, Duplicate> {
         let mut set = Self {
             problems,
             ..Self::default()
         };
-        for manifest in &manifests {
+        for manifest in manifests {
             set.add(manifest)?;
         }
         Ok(set)
     }
 
-    fn add(&mut self, manifest: &Manifest) -> Result<(), SetError> {
+    /// Whether a file can hold an object of interest, which spares the parser the others.
+    #[must_use]
+    pub fn may_be_in(content: &[u8]) -> bool {
+        [
+            "image.toolkit.fluxcd.io",
+            "source.toolkit.fluxcd.io",
+            "Secret",
+            "Namespace",
+        ]
+        .iter()
+        .any(|word| memchr::memmem::find(content, word.as_bytes()).is_some())
+    }
+
+    fn add(&mut self, manifest: &Manifest) -> Result<(), Duplicate> {
         let problems = &mut self.problems;
         match (manifest.group(), manifest.kind.as_str()) {
             ("image.toolkit.fluxcd.io", "ImageRepository") => {
@@ -132,23 +140,11 @@ impl ObjectSet {
     }
 }
 
-/// Spares the parser the files that cannot hold an object of interest.
-fn mentions_wanted_kind(content: &[u8]) -> bool {
-    [
-        "image.toolkit.fluxcd.io",
-        "source.toolkit.fluxcd.io",
-        "Secret",
-        "Namespace",
-    ]
-    .iter()
-    .any(|word| memchr::memmem::find(content, word.as_bytes()).is_some())
-}
-
 fn insert<T: DeserializeOwned + kube::Resource>(
     objects: &mut Objects<T>,
     manifest: &Manifest,
     problems: &mut Vec<InvalidManifest>,
-) -> Result<(), SetError> {
+) -> Result<(), Duplicate> {
     let mut object: T = match manifest.decode() {
         Ok(object) => object,
         Err(problem) => {
@@ -164,7 +160,7 @@ fn insert<T: DeserializeOwned + kube::Resource>(
     let key = ObjectKey::new(namespace, &manifest.name);
     let place = |file: &str, line: usize| format!("{file}:{line}");
     if let Some(first) = objects.get(&key) {
-        return Err(SetError::Duplicate {
+        return Err(Duplicate {
             kind: manifest.kind.clone(),
             key,
             first: place(&first.file, first.line),

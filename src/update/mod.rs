@@ -19,7 +19,25 @@ pub use select::{PolicyOutcome, select};
 use std::time::Duration;
 
 use crate::image::{PolicyKey, Selections};
-use crate::objects::{ObjectKey, ObjectSet};
+use crate::objects::{Duplicate, Files, ObjectKey, ObjectSet};
+use crate::sync::{self, BuildError};
+
+/// Why the objects of a path cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The path cannot be built.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// An object is declared twice.
+    #[error(transparent)]
+    Duplicate(#[from] Duplicate),
+}
+
+/// Reads the objects at `path`: a kustomization, a folder, or one file.
+pub fn load_objects(files: &dyn Files, path: &str) -> Result<ObjectSet, LoadError> {
+    let built = sync::build(files, path, &ObjectSet::may_be_in)?;
+    Ok(ObjectSet::from_manifests(&built.manifests, built.problems)?)
+}
 
 /// Something that happened, for whoever watches.
 #[derive(Debug, Clone)]

@@ -17,6 +17,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("docker_config", &["scanner"]),
     ("committer", &["image", "setters"]),
     ("objects", &["image"]),
+    ("sync", &["objects"]),
     (
         "update",
         &[
@@ -28,6 +29,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "objects",
             "http",
             "git",
+            "sync",
         ],
     ),
 ];
@@ -39,9 +41,9 @@ const PURE: &[&str] = &[
     "src/setters",
     "src/committer/plan.rs",
     "src/committer/message.rs",
-    "src/objects/collect.rs",
     "src/objects/manifest.rs",
     "src/objects/set.rs",
+    "src/sync/build.rs",
     "src/scanner/challenge.rs",
     "src/scanner/credentials.rs",
     "src/scanner/scan.rs",

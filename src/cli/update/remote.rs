@@ -20,13 +20,13 @@ use crate::http::{ClientSettings, HttpClients};
 use crate::objects::GitTree;
 use crate::update::{self, PlannedWorks, Step};
 
-pub(super) async fn run(args: &UpdateArgs, mode: Mode) -> Result<(), Failure> {
+pub(super) async fn run(args: &UpdateArgs, url: &str, mode: Mode) -> Result<(), Failure> {
     if mode == Mode::Commit {
         return Err(Failure::invalid(
             "--commit needs a checkout; with a URL use --push",
         ));
     }
-    let remote = open(&args.repo).await?;
+    let remote = open(url).await?;
     let (branch, files) = read(&remote.writer, args.branch.clone()).await?;
     let objects = args.load_objects(&files)?;
     let (_, policies) = scan_and_select(&objects).await?;

@@ -1,6 +1,7 @@
 //! A new tag becomes a commit with exactly the marked scalars changed.
 
 use super::fixture::{App, deployment, objects, semver_repository, update};
+use crate::support::cli::Fluxbot;
 use crate::support::git::GitServer;
 use crate::support::registry::Registry;
 
@@ -291,4 +292,24 @@ async fn what_is_not_supported_yet_is_refused_by_name_and_the_others_go_on() {
         "{errors}"
     );
     assert!(repository.show("main", "apps/refused.yaml").contains(":1.0.1\""));
+}
+
+#[tokio::test]
+async fn a_local_bare_repository_is_pushed_to_by_path_and_by_file_url() {
+    let (registry, repository) = semver_repository("local-bare").await;
+    // The server's own folder is used as a repository on this machine.
+    let path = repository.bare.to_str().unwrap().to_owned();
+    for (tag, repo) in [("1.0.1", path.clone()), ("1.0.2", format!("file://{path}"))] {
+        registry.push_tags("local-bare", &[tag]).await;
+        let run = Fluxbot::new(["update", "--push", "--repo", &repo]).run().await;
+        run.success();
+        assert!(
+            repository
+                .show("main", "apps/local-bare.yaml")
+                .contains(&format!(":{tag}\"")),
+            "{repo}"
+        );
+    }
+    assert_eq!(repository.log("main").len(), 3);
+    repository.fsck();
 }

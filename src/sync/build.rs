@@ -1,10 +1,10 @@
-//! Which files make up a set of objects: all below a folder, or those that a kustomization lists.
+//! From the files of a path to objects: all below a folder, or those that a kustomization lists.
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::{Files, FilesError, InvalidManifest, Manifest};
+use crate::objects::{Files, FilesError, InvalidManifest, Manifest};
 
 /// The names under which kustomize looks for its file, in its order.
 const KUSTOMIZATION_NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
@@ -27,9 +27,9 @@ const HARMLESS_FIELDS: [&str; 11] = [
 /// How deep kustomizations may refer to each other.
 const MAX_DEPTH: usize = 64;
 
-/// Why the objects cannot be collected.
+/// Why the objects cannot be built.
 #[derive(Debug, thiserror::Error)]
-pub enum CollectError {
+pub enum BuildError {
     /// A file or folder cannot be read.
     #[error(transparent)]
     Files(#[from] FilesError),
@@ -65,23 +65,19 @@ pub enum CollectError {
 
 /// The objects under a path, and the files among them that cannot be read.
 #[derive(Debug, Default)]
-pub struct Collected {
+pub struct Built {
     /// The objects, in the order in which they were found.
     pub manifests: Vec<Manifest>,
     /// Files that could not be read. They do not stop the others.
     pub problems: Vec<InvalidManifest>,
 }
 
-/// Collects the manifests at `path` whose text passes `screen`.
+/// Builds the objects at `path` from the files whose text passes `screen`.
 ///
 /// A folder with a kustomization file is read as that kustomization lists it, in order; any other folder as all YAML files
 /// below it. A broken file among the plain ones is reported and does not stop the rest.
-pub fn collect(
-    files: &dyn Files,
-    path: &str,
-    screen: &dyn Fn(&[u8]) -> bool,
-) -> Result<Collected, CollectError> {
-    let mut collected = Collected::default();
+pub fn build(files: &dyn Files, path: &str, screen: &dyn Fn(&[u8]) -> bool) -> Result<Built, BuildError> {
+    let mut built = Built::default();
     match find_kustomization(files, path)? {
         Some(file) => {
             let mut seen = BTreeSet::new();
@@ -90,17 +86,17 @@ pub fn collect(
                 screen,
                 seen: &mut seen,
             }
-            .build(&file, 0, &mut collected)?;
+            .kustomization(&file, 0, &mut built)?;
         }
         None => {
             for file in files.list(path)? {
                 if is_manifest(&file) {
-                    read_into(files, &file, screen, &mut collected)?;
+                    read_into(files, &file, screen, &mut built)?;
                 }
             }
         }
     }
-    Ok(collected)
+    Ok(built)
 }
 
 fn is_manifest(path: &str) -> bool {
@@ -133,14 +129,14 @@ fn read_into(
     files: &dyn Files,
     file: &str,
     screen: &dyn Fn(&[u8]) -> bool,
-    collected: &mut Collected,
+    built: &mut Built,
 ) -> Result<(), FilesError> {
     let Some(content) = files.read(file)?.filter(|content| screen(content)) else {
         return Ok(());
     };
     match Manifest::parse_all(file, &content) {
-        Ok(manifests) => collected.manifests.extend(manifests),
-        Err(problem) => collected.problems.push(problem),
+        Ok(manifests) => built.manifests.extend(manifests),
+        Err(problem) => built.problems.push(problem),
     }
     Ok(())
 }
@@ -152,9 +148,9 @@ struct Kustomizations<'a> {
 }
 
 impl Kustomizations<'_> {
-    fn build(&mut self, file: &str, depth: usize, collected: &mut Collected) -> Result<(), CollectError> {
+    fn kustomization(&mut self, file: &str, depth: usize, built: &mut Built) -> Result<(), BuildError> {
         if depth > MAX_DEPTH || !self.seen.insert(file.to_owned()) {
-            return Err(CollectError::Cycle {
+            return Err(BuildError::Cycle {
                 file: file.to_owned(),
             });
         }
@@ -164,7 +160,7 @@ impl Kustomizations<'_> {
             line: error.location().map_or(1, |location| location.line()),
             reason: error.to_string(),
         })?;
-        let unsupported = |what: String| CollectError::Unsupported {
+        let unsupported = |what: String| BuildError::Unsupported {
             file: file.to_owned(),
             what,
         };
@@ -175,7 +171,7 @@ impl Kustomizations<'_> {
         {
             return Err(unsupported(format!("field '{field}'")));
         }
-        let mut own = Collected::default();
+        let mut own = Built::default();
         let entries = fields
             .get("resources")
             .and_then(Value::as_array)
@@ -189,8 +185,8 @@ impl Kustomizations<'_> {
                 manifest.namespace = Some(namespace.to_owned());
             }
         }
-        collected.manifests.append(&mut own.manifests);
-        collected.problems.append(&mut own.problems);
+        built.manifests.append(&mut own.manifests);
+        built.problems.append(&mut own.problems);
         self.seen.remove(file);
         Ok(())
     }
@@ -200,26 +196,26 @@ impl Kustomizations<'_> {
         file: &str,
         entry: &str,
         depth: usize,
-        collected: &mut Collected,
-    ) -> Result<(), CollectError> {
+        built: &mut Built,
+    ) -> Result<(), BuildError> {
         let folder = file.rsplit_once('/').map_or("", |(folder, _)| folder);
-        let missing = || CollectError::Missing {
+        let missing = || BuildError::Missing {
             file: file.to_owned(),
             resource: entry.to_owned(),
         };
         if entry.contains("://") || entry.starts_with("github.com/") || entry.contains("?ref=") {
             let what = format!("remote resource '{entry}'");
-            return Err(CollectError::Unsupported {
+            return Err(BuildError::Unsupported {
                 file: file.to_owned(),
                 what,
             });
         }
         let path = join(folder, entry).ok_or_else(missing)?;
         if self.files.read(&path)?.is_some() {
-            return Ok(read_into(self.files, &path, self.screen, collected)?);
+            return Ok(read_into(self.files, &path, self.screen, built)?);
         }
         match find_kustomization(self.files, &path)? {
-            Some(inner) => self.build(&inner, depth + 1, collected),
+            Some(inner) => self.kustomization(&inner, depth + 1, built),
             None => Err(missing()),
         }
     }

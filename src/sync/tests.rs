@@ -1,0 +1,160 @@
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::objects::{Files, FilesError, ObjectSet};
+
+/// The objects of a path, or the text of the error.
+fn load(files: &dyn Files, path: &str) -> Result<ObjectSet, String> {
+    let built = build(files, path, &ObjectSet::may_be_in).map_err(|error| error.to_string())?;
+    ObjectSet::from_manifests(&built.manifests, built.problems).map_err(|error| error.to_string())
+}
+
+/// A tree of files in memory.
+struct Tree(BTreeMap<&'static str, &'static str>);
+
+impl Files for Tree {
+    fn list(&self, path: &str) -> Result<Vec<String>, FilesError> {
+        let below = |file: &str| path.is_empty() || file == path || file.starts_with(&format!("{path}/"));
+        Ok(self
+            .0
+            .keys()
+            .filter(|file| below(file))
+            .map(ToString::to_string)
+            .collect())
+    }
+
+    fn read(&self, path: &str) -> Result<Option<Vec<u8>>, FilesError> {
+        Ok(self.0.get(path).map(|content| content.as_bytes().to_vec()))
+    }
+}
+
+fn tree(files: &[(&'static str, &'static str)]) -> Tree {
+    Tree(files.iter().copied().collect())
+}
+
+const POLICY: &str = "\
+apiVersion: image.toolkit.fluxcd.io/v1beta2
+kind: ImagePolicy
+metadata:
+  name: debug
+  namespace: flux-system
+spec:
+  imageRepositoryRef:
+    name: debug
+  policy:
+    semver:
+      range: 1.0.x
+";
+
+const POLICY_WITHOUT_NAMESPACE: &str = "\
+apiVersion: image.toolkit.fluxcd.io/v1
+kind: ImagePolicy
+metadata:
+  name: debug
+spec:
+  imageRepositoryRef:
+    name: debug
+  policy:
+    alphabetical: {}
+";
+
+#[test]
+fn a_folder_is_read_as_all_yaml_files_below_it() {
+    let files = tree(&[
+        ("clusters/beta/a/policy.yaml", POLICY),
+        ("clusters/production/policy.yaml", POLICY),
+        ("clusters/beta/notes.md", "kind: ImagePolicy"),
+    ]);
+    let set = load(&files, "clusters/beta").unwrap();
+    let (key, declared) = set.policies.iter().next().unwrap();
+    assert_eq!(key.to_string(), "flux-system/debug");
+    assert_eq!(
+        (declared.file.as_str(), declared.line),
+        ("clusters/beta/a/policy.yaml", 1)
+    );
+}
+
+#[test]
+fn an_object_that_is_declared_twice_names_both_files() {
+    let files = tree(&[
+        ("clusters/beta/policy.yaml", POLICY),
+        ("clusters/production/policy.yaml", POLICY),
+    ]);
+    insta::assert_snapshot!(
+        load(&files, "").unwrap_err(),
+        @"ImagePolicy flux-system/debug is declared twice: in clusters/beta/policy.yaml:1 and in clusters/production/policy.yaml:1"
+    );
+}
+
+#[test]
+fn a_kustomization_chooses_the_files_and_the_namespace() {
+    let files = tree(&[
+        (
+            "images/kustomization.yaml",
+            "namespace: apps\nresources:\n- ../policies\n- repository.yaml\n",
+        ),
+        ("images/unlisted.yaml", POLICY),
+        ("images/repository.yaml", "# nothing here\n"),
+        ("policies/kustomization.yaml", "resources: [./policy.yaml]\n"),
+        ("policies/policy.yaml", POLICY_WITHOUT_NAMESPACE),
+    ]);
+    let set = load(&files, "images").unwrap();
+    let keys: Vec<String> = set.policies.keys().map(ToString::to_string).collect();
+    assert_eq!(keys, ["apps/debug"]);
+}
+
+#[test]
+fn what_a_kustomization_cannot_do_yet_is_refused_by_name() {
+    let cases = [
+        (
+            "patches: []\n",
+            "images/kustomization.yaml: field 'patches' is not supported yet",
+        ),
+        (
+            "resources: [https://example.org/x]\n",
+            "images/kustomization.yaml: remote resource 'https://example.org/x'",
+        ),
+        (
+            "resources: [gone.yaml]\n",
+            "images/kustomization.yaml: resource 'gone.yaml' does not exist",
+        ),
+        (
+            "resources: [../../outside]\n",
+            "images/kustomization.yaml: resource '../../outside' does not exist",
+        ),
+        (
+            "resources: [../images]\n",
+            "images/kustomization.yaml: kustomizations refer to each other in a circle",
+        ),
+        ("resources: [\n", "images/kustomization.yaml:"),
+    ];
+    for (kustomization, expected) in cases {
+        let files = tree(&[("images/kustomization.yaml", kustomization)]);
+        let error = load(&files, "images").unwrap_err();
+        assert!(error.starts_with(expected), "{error}");
+    }
+}
+
+#[test]
+fn a_broken_file_is_reported_and_the_others_are_read() {
+    let files = tree(&[
+        (
+            "a.yaml",
+            "apiVersion: image.toolkit.fluxcd.io/v1\n{{ if .Values.x }}\n",
+        ),
+        (
+            "b.yaml",
+            "apiVersion: image.toolkit.fluxcd.io/v1\nkind: ImagePolicy\nmetadata: {name: b}\nspec: 7\n",
+        ),
+        ("c.yaml", POLICY),
+    ]);
+    let set = load(&files, "").unwrap();
+    assert_eq!(set.policies.len(), 1);
+    let problems: Vec<&str> = set.problems.iter().map(|problem| problem.file.as_str()).collect();
+    assert_eq!(problems, ["a.yaml", "b.yaml"]);
+    assert!(
+        set.problems[1]
+            .to_string()
+            .starts_with("b.yaml:1: ImagePolicy b is invalid")
+    );
+}
