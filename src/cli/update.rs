@@ -8,13 +8,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
+use fluxbot_git::RemoteUrl;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::output::OutputFormat;
 use super::{Failure, block_on};
 use crate::objects::{Directory, Files, ObjectSet};
 use crate::scanner::Registry;
-use crate::update::{LoadError, PolicyOutcome, Scanner, Step, load_objects, select};
+use crate::update::{LoadError, PolicyOutcome, Scanner, Step, foreign_automations, load_objects, select};
 
 /// Scan, select, set, commit and push without a cluster.
 #[derive(Debug, Args)]
@@ -110,6 +111,17 @@ impl UpdateArgs {
             );
         }
         Ok(objects)
+    }
+}
+
+/// Takes out the automations that write to another repository, and says so.
+fn leave_out_foreign(objects: &mut ObjectSet, url: &str) {
+    for (key, other) in foreign_automations(objects, url) {
+        let other = other
+            .parse::<RemoteUrl>()
+            .map_or_else(|_| "another repository".to_owned(), |url| url.to_string());
+        eprintln!("note: ImageUpdateAutomation {key} is left out: it writes to {other}");
+        objects.automations.remove(&key);
     }
 }
 

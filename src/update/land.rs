@@ -1,7 +1,10 @@
 //! From selections to commits: what each automation wants, and landing it branch by branch.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+use fluxbot_api::image::ImageUpdateAutomation;
+use fluxbot_api::source::GitRepository;
 
 use super::{PolicyOutcome, Step, selections_for};
 use crate::committer::{self, CommitPlan, Landed, Landing, PlanDefaults, Work, Writer};
@@ -21,6 +24,49 @@ pub struct AutomationOutcome {
 /// What each automation wants, or why it wants something impossible.
 pub type PlannedWorks = Vec<(ObjectKey, Result<Work, String>)>;
 
+/// The automations that write to another repository than the one at `url`, with the URL of theirs.
+///
+/// A checkout or mirror may have another URL than the `GitRepository` names (SSH instead of HTTPS, a proxy, a copy), so URLs
+/// only count where the automations refer to several repositories; then owner and name tell them apart.
+#[must_use]
+pub fn foreign_automations(objects: &ObjectSet, url: &str) -> BTreeMap<ObjectKey, String> {
+    let mut urls = BTreeMap::new();
+    for (key, declared) in &objects.automations {
+        if let Some(source) = source_of(objects, key, &declared.object) {
+            urls.insert(key.clone(), source.spec.url.clone());
+        }
+    }
+    let distinct: BTreeSet<String> = urls.values().map(|url| owner_and_name(url)).collect();
+    if distinct.len() < 2 {
+        return BTreeMap::new();
+    }
+    urls.retain(|_, other| owner_and_name(other) != owner_and_name(url));
+    urls
+}
+
+/// The last two segments of a URL's path, which forges call owner and name.
+fn owner_and_name(url: &str) -> String {
+    let url = url.trim_end_matches('/').trim_end_matches(".git").to_lowercase();
+    let mut segments: Vec<&str> = url.rsplit(['/', ':']).take(2).collect();
+    segments.reverse();
+    segments.join("/")
+}
+
+/// The `GitRepository` that an automation refers to, where it is among the objects.
+fn source_of<'a>(
+    objects: &'a ObjectSet,
+    key: &ObjectKey,
+    automation: &ImageUpdateAutomation,
+) -> Option<&'a GitRepository> {
+    let reference = &automation.spec.source_ref;
+    let namespace = reference
+        .namespace
+        .as_deref()
+        .filter(|namespace| !namespace.is_empty());
+    let source = ObjectKey::new(namespace.unwrap_or(&key.namespace), &reference.name);
+    objects.sources.get(&source).map(|found| &found.object)
+}
+
 /// Plans every automation that is not suspended.
 #[must_use]
 pub fn plan_works(objects: &ObjectSet, outcomes: &[PolicyOutcome], defaults: &PlanDefaults) -> PlannedWorks {
@@ -30,13 +76,7 @@ pub fn plan_works(objects: &ObjectSet, outcomes: &[PolicyOutcome], defaults: &Pl
         if automation.spec.suspend == Some(true) {
             continue;
         }
-        let reference = &automation.spec.source_ref;
-        let namespace = reference
-            .namespace
-            .as_deref()
-            .filter(|namespace| !namespace.is_empty());
-        let source = ObjectKey::new(namespace.unwrap_or(&key.namespace), &reference.name);
-        let source = objects.sources.get(&source).map(|found| &found.object);
+        let source = source_of(objects, key, automation);
         let work = committer::plan(automation, source, defaults)
             .map(|plan| Work {
                 plan,
@@ -48,6 +88,9 @@ pub fn plan_works(objects: &ObjectSet, outcomes: &[PolicyOutcome], defaults: &Pl
     works
 }
 
+/// Branch to check out, branch to push, and push options.
+type PushTarget = (String, String, Vec<String>);
+
 /// Lands what was planned: the automations of one branch are stacked and pushed at once, branches one after the other.
 /// Gives what became of each automation, and of each branch.
 pub async fn land(
@@ -57,11 +100,17 @@ pub async fn land(
 ) -> (Vec<AutomationOutcome>, Vec<Landing>) {
     let mut outcomes = Vec::new();
     let mut landings = Vec::new();
-    let mut branches: BTreeMap<(String, String), Vec<(ObjectKey, Work)>> = BTreeMap::new();
+    // What is pushed at once has the same branches and the same options.
+    let mut branches: BTreeMap<PushTarget, Vec<(ObjectKey, Work)>> = BTreeMap::new();
     for (automation, work) in works {
         match work {
             Ok(work) => {
-                let branch = (work.plan.checkout_branch.clone(), work.plan.push_branch.clone());
+                let plan = &work.plan;
+                let branch = (
+                    plan.checkout_branch.clone(),
+                    plan.push_branch.clone(),
+                    plan.push_options.clone(),
+                );
                 branches.entry(branch).or_default().push((automation, work));
             }
             Err(reason) => outcomes.push(AutomationOutcome {
@@ -71,7 +120,7 @@ pub async fn land(
             }),
         }
     }
-    for ((_, branch), group) in branches {
+    for ((_, branch, _), group) in branches {
         let (keys, works): (Vec<ObjectKey>, Vec<Work>) = group.into_iter().unzip();
         let plans: Vec<CommitPlan> = works.iter().map(|work| work.plan.clone()).collect();
         let writer = Arc::clone(writer);

@@ -12,7 +12,7 @@ mod scan;
 mod select;
 
 pub use directory::{FileEdit, Overlay, edit_directory};
-pub use land::{AutomationOutcome, PlannedWorks, land, plan_works};
+pub use land::{AutomationOutcome, PlannedWorks, foreign_automations, land, plan_works};
 pub use scan::{Scan, Scanner};
 pub use select::{PolicyOutcome, select};
 

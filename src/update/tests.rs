@@ -233,3 +233,41 @@ fn what_is_suspended_is_left_alone() {
     let texts: Vec<String> = outcomes.iter().map(text).collect();
     assert_eq!(texts, ["ImageRepository a/app is suspended"]);
 }
+
+#[test]
+fn automations_of_other_repositories_are_told_apart_only_where_there_are_several() {
+    let source = |name: &str, url: &str| {
+        format!(
+            "---\napiVersion: source.toolkit.fluxcd.io/v1\nkind: GitRepository\nmetadata: {{name: {name}, namespace: a}}\n\
+             spec: {{interval: 1m, url: '{url}'}}\n"
+        )
+    };
+    let automation = |name: &str, of: &str| {
+        object(
+            "ImageUpdateAutomation",
+            "a",
+            name,
+            &format!("spec: {{interval: 1m, sourceRef: {{kind: GitRepository, name: {of}}}}}"),
+        )
+    };
+    let fleet = source("fleet", "ssh://git@forge.example/Acme/fleet");
+    let one = load(&[fleet.clone(), automation("one", "fleet")]);
+    assert!(foreign_automations(&one, "https://mirror.example/copy.git").is_empty());
+    let two = load(&[
+        fleet,
+        source("tools", "https://forge.example/acme/tools.git"),
+        automation("one", "fleet"),
+        automation("two", "tools"),
+    ]);
+    for url in [
+        "https://forge.example/acme/fleet.git",
+        "git@forge.example:acme/fleet.git",
+        "file:///srv/acme/fleet/",
+    ] {
+        let foreign: Vec<String> = foreign_automations(&two, url)
+            .keys()
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(foreign, ["a/two"], "{url}");
+    }
+}

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::remote::{self, blocking};
 use super::report::Outcome;
-use super::{Mode, UpdateArgs, scan_and_select};
+use super::{Mode, UpdateArgs, leave_out_foreign, scan_and_select};
 use crate::cli::Failure;
 use crate::committer::{Checkout, CommitPlan, Landed, PlanDefaults, Work};
 use crate::objects::{Directory, Files, FilesError, ObjectKey};
@@ -14,7 +14,14 @@ use crate::update::{self, AutomationOutcome, FileEdit, Overlay, PlannedWorks, ed
 pub(super) async fn run(args: &UpdateArgs, mode: Mode) -> Result<(), Failure> {
     let root = root_of(Path::new(&args.repo))?;
     let files = Directory::new(&root);
-    let objects = args.load_objects(&files)?;
+    let mut objects = args.load_objects(&files)?;
+    // A folder that is no checkout has no URL, and one that cannot be opened says why when it is written to.
+    if let Some(url) = Checkout::open(&root)
+        .ok()
+        .and_then(|checkout| checkout.remote_url())
+    {
+        leave_out_foreign(&mut objects, &url);
+    }
     let checkout = match mode {
         Mode::DryRun => None,
         Mode::Commit | Mode::Push => Some(open(&root, args.branch.as_deref())?),

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use super::checkout::{self, Preview};
 use super::report::Outcome;
-use super::{Mode, UpdateArgs, cache_folder, scan_and_select};
+use super::{Mode, UpdateArgs, cache_folder, leave_out_foreign, scan_and_select};
 use crate::cli::Failure;
 use crate::committer::{PlanDefaults, WriteError, Writer};
 use crate::git::GitHttp;
@@ -28,7 +28,8 @@ pub(super) async fn run(args: &UpdateArgs, url: &str, mode: Mode) -> Result<(), 
     }
     let remote = open(url).await?;
     let (branch, files) = read(&remote.writer, args.branch.clone()).await?;
-    let objects = args.load_objects(&files)?;
+    let mut objects = args.load_objects(&files)?;
+    leave_out_foreign(&mut objects, url);
     let (_, policies) = scan_and_select(&objects).await?;
     let defaults = PlanDefaults {
         branch: args.branch.clone(),
