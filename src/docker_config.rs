@@ -44,6 +44,7 @@ pub fn load(path: &Path) -> Result<Keychain, DockerConfigError> {
 /// `None` when there is none.
 pub fn load_default() -> Result<Option<Keychain>, DockerConfigError> {
     let folder = env::var_os("DOCKER_CONFIG")
+        .filter(|folder| !folder.is_empty())
         .map(PathBuf::from)
         .or_else(|| env::var_os("HOME").map(|home| Path::new(&home).join(".docker")));
     match folder

@@ -22,8 +22,8 @@
 //!
 //! # Who may use whom
 //! ```text
-//! cli, demo -> update -> {scanner, committer, sync -> objects} -> {policy, setters} -> image
-//!                         scanner, git -> http           committer, objects -> fluxbot_git
+//! cli, demo -> update -> {scanner, committer, sync} -> {policy, setters, objects} -> image
+//!              scanner, git -> http        committer, objects -> fluxbot_git        policy, objects -> fluxbot_api
 //! ```
 //! `tests/it/architecture.rs` checks it.
 

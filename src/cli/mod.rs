@@ -34,6 +34,7 @@ struct Cli {
         global = true,
         default_value = "warn",
         env = "FLUXBOT_LOG",
+        hide_env_values = true,
         value_name = "LEVEL"
     )]
     log_level: String,

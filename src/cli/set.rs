@@ -71,6 +71,9 @@ fn read_selections(file: &str) -> Result<(Selections, bool), Failure> {
     }
     let name = if file == "-" { "standard input" } else { file };
     let manifests = Manifest::parse_all(name, &content).map_err(Failure::invalid)?;
+    if !manifests.iter().any(|manifest| manifest.kind == "ImagePolicy") {
+        return Err(Failure::invalid(format!("{name} holds no ImagePolicy")));
+    }
     let mut selections = Selections::new();
     let mut failed = false;
     for manifest in manifests.iter().filter(|manifest| manifest.kind == "ImagePolicy") {

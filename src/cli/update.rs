@@ -13,7 +13,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::output::OutputFormat;
 use super::{Failure, block_on};
-use crate::objects::{Directory, Files, ObjectSet};
+use crate::objects::{Directory, Files, ObjectSet, clean_path};
 use crate::scanner::Registry;
 use crate::update::{LoadError, PolicyOutcome, Scanner, Step, foreign_automations, load_objects, select};
 
@@ -81,7 +81,11 @@ impl UpdateArgs {
     /// Reads the objects from the repository's files, or from a local folder that is not part of them.
     fn load_objects(&self, files: &dyn Files) -> Result<ObjectSet, Failure> {
         let path = self.objects.as_deref().unwrap_or_default();
-        let inside = tree_path(path);
+        let inside = if Path::new(path).is_absolute() {
+            None
+        } else {
+            clean_path(path)
+        };
         let exists_inside = path.is_empty()
             || inside
                 .as_ref()
@@ -125,25 +129,8 @@ fn leave_out_foreign(objects: &mut ObjectSet, url: &str) {
     }
 }
 
-/// A path relative to the root of a tree, or `None` for one that leaves it.
-fn tree_path(path: &str) -> Option<String> {
-    if Path::new(path).is_absolute() {
-        return None;
-    }
-    let mut segments = Vec::new();
-    for segment in path.split('/') {
-        match segment {
-            "" | "." => {}
-            ".." => {
-                segments.pop()?;
-            }
-            name => segments.push(name),
-        }
-    }
-    Some(segments.join("/"))
-}
-
-/// The URL to use when `repo` has no work tree: it is a URL (also `git@host:path`), or the folder of a bare repository.
+/// The URL to use when `repo` has no work tree: it is a URL (also `git@host:path`), or the folder of a
+/// bare repository, which is its own URL.
 fn remote_of(repo: &str) -> Option<String> {
     let path = Path::new(repo);
     if repo.contains("://") || (repo.contains(':') && repo.contains('@') && !path.exists()) {
@@ -151,11 +138,11 @@ fn remote_of(repo: &str) -> Option<String> {
     }
     let is_bare = path.join("HEAD").is_file() && path.join("objects").is_dir() && path.join("refs").is_dir();
     let absolute = is_bare.then(|| path.canonicalize().ok()).flatten()?;
-    Some(format!("file://{}", absolute.display()))
+    absolute.to_str().map(str::to_owned)
 }
 
 /// Scans and selects, with a progress bar on a terminal and plain lines otherwise.
-async fn scan_and_select(objects: &ObjectSet) -> Result<(Scanner, Vec<PolicyOutcome>), Failure> {
+async fn scan_and_select(objects: &ObjectSet) -> Result<Vec<PolicyOutcome>, Failure> {
     let keychain = crate::docker_config::load_default()
         .map_err(Failure::invalid)?
         .unwrap_or_default();
@@ -174,7 +161,7 @@ async fn scan_and_select(objects: &ObjectSet) -> Result<(Scanner, Vec<PolicyOutc
     progress.finish_and_clear();
     let mut outcomes = select(objects, &scans);
     scanner.reflect_digests(objects, &mut outcomes).await;
-    Ok((scanner, outcomes))
+    Ok(outcomes)
 }
 
 fn progress(length: usize) -> ProgressBar {

@@ -61,10 +61,16 @@ impl Checkout {
             .map_or_else(|| self.branch().to_owned(), |name| name.short().to_owned())
     }
 
-    /// The URL of the branch's remote. It may hold a password.
+    /// The URL of the branch's remote. It may hold a password. A relative path counts from the root of the checkout.
     #[must_use]
     pub fn remote_url(&self) -> Option<String> {
-        self.tree.remote_url()
+        let url = self.tree.remote_url()?;
+        let is_relative = url.starts_with("./") || url.starts_with("../");
+        if is_relative {
+            self.tree.root().join(&url).to_str().map(str::to_owned)
+        } else {
+            Some(url)
+        }
     }
 
     /// Builds the commits of some automations on the checked-out commit, and makes sure that no file with changes of the
@@ -93,8 +99,8 @@ impl Checkout {
         Ok(stack)
     }
 
-    /// Commits to the branch, and writes index and files, one automation after the other.
-    pub fn commit(self, works: &[Work]) -> Result<Vec<Landed>, CheckoutError> {
+    /// Commits to the branch, and writes index and files, one automation after the other. Gives what became of each.
+    pub fn commit(self, works: &[Work]) -> Result<Vec<Result<Landed, String>>, CheckoutError> {
         let stack = self.build(works)?;
         self.take(&stack.layers)?;
         Ok(stack.landed)

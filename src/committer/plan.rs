@@ -4,6 +4,7 @@ use fluxbot_api::image::ImageUpdateAutomation;
 use fluxbot_api::source::GitRepository;
 
 use super::message::{InvalidTemplate, MessageTemplate};
+use crate::objects::clean_path;
 
 /// The branch that Flux checks out when neither the automation nor its source names one.
 const FLUX_DEFAULT_BRANCH: &str = "master";
@@ -53,9 +54,6 @@ pub enum PlanError {
     /// `spec.git` is missing.
     #[error("source kind 'GitRepository' necessitates field .spec.git: invalid source configuration")]
     MissingGit,
-    /// The update strategy is none that exists.
-    #[error("unknown update strategy: {0}")]
-    UnknownStrategy(String),
     /// A part of the specification is not supported yet.
     #[error("{0} is not supported yet")]
     Unsupported(&'static str),
@@ -128,17 +126,5 @@ fn update_path(automation: &ImageUpdateAutomation) -> Result<String, PlanError> 
     let raw = update
         .and_then(|update| update.path.as_deref())
         .unwrap_or_default();
-    let mut segments = Vec::new();
-    for segment in raw.split('/') {
-        match segment {
-            "" | "." => {}
-            ".." => {
-                if segments.pop().is_none() {
-                    return Err(PlanError::PathOutside(raw.to_owned()));
-                }
-            }
-            name => segments.push(name),
-        }
-    }
-    Ok(segments.join("/"))
+    clean_path(raw).ok_or_else(|| PlanError::PathOutside(raw.to_owned()))
 }

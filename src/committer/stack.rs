@@ -21,6 +21,9 @@ pub enum StackError {
     /// The repository's content cannot be read.
     #[error("failed to apply policies: {0}")]
     Read(#[from] ReadError),
+    /// `spec.update.path` names nothing.
+    #[error("failed to apply policies: spec.update.path '{0}' does not exist on the branch")]
+    NoPath(String),
     /// There are more files with markers than one run takes.
     #[error("failed to apply policies: {0}")]
     TooManyFiles(String),
@@ -44,7 +47,7 @@ pub struct Stack {
     /// The commit below the first layer.
     pub base: ObjectId,
     /// What became of each piece of work, in order.
-    pub landed: Vec<Landed>,
+    pub landed: Vec<Result<Landed, String>>,
     /// The commits, the first at the bottom. Work without changes has none.
     pub layers: Vec<Layer>,
 }
@@ -75,30 +78,50 @@ pub(super) fn build(
         snapshot,
     };
     for work in works {
-        let (changes, edits) = edits(index, &top, work)?;
-        let layer = if edits.is_empty() {
-            None
-        } else {
-            Some(prepare(&top, work, &changes, edits)?)
-        };
-        let layer = layer.filter(|(layer, _)| !layer.commit.changes_nothing());
-        let commit = layer.map(|(layer, message)| {
-            let id = layer.commit.id();
-            top = Top {
-                snapshot: top.snapshot.with(&layer.commit),
-                id,
-                tree: layer.commit.tree(),
-            };
-            stack.layers.push(layer);
-            Commit {
-                id: id.to_string(),
-                branch: branch.to_owned(),
-                message,
-            }
-        });
-        stack.landed.push(Landed { commit, changes });
+        let landed = add(index, &mut stack, &mut top, branch, work);
+        // What fails for one automation, such as a path that does not exist, is its own affair.
+        stack.landed.push(landed.map_err(|error| error.to_string()));
     }
     Ok(stack)
+}
+
+/// Adds the commit of one automation, if it has changes.
+fn add(
+    index: &Mutex<MarkerIndex<ObjectId>>,
+    stack: &mut Stack,
+    top: &mut Top,
+    branch: &str,
+    work: &Work,
+) -> Result<Landed, StackError> {
+    let (changes, edits) = edits(index, top, work)?;
+    if edits.is_empty() {
+        return Ok(Landed {
+            commit: None,
+            changes,
+        });
+    }
+    let (layer, message) = prepare(top, work, &changes, edits)?;
+    if layer.commit.changes_nothing() {
+        return Ok(Landed {
+            commit: None,
+            changes,
+        });
+    }
+    let id = layer.commit.id();
+    *top = Top {
+        snapshot: top.snapshot.with(&layer.commit),
+        id,
+        tree: layer.commit.tree(),
+    };
+    stack.layers.push(layer);
+    Ok(Landed {
+        commit: Some(Commit {
+            id: id.to_string(),
+            branch: branch.to_owned(),
+            message,
+        }),
+        changes,
+    })
 }
 
 /// Applies the setters to the files below the automation's path that carry markers.
@@ -107,6 +130,15 @@ fn edits(
     top: &Top,
     work: &Work,
 ) -> Result<(ChangeSet, BTreeMap<RepoPath, Edit>), StackError> {
+    let path = &work.plan.path;
+    if !path.is_empty()
+        && top
+            .snapshot
+            .lookup(&top.tree, &path.parse::<RepoPath>()?)?
+            .is_none()
+    {
+        return Err(StackError::NoPath(path.clone()));
+    }
     let mut index = index.lock().unwrap_or_else(PoisonError::into_inner);
     let walked = index.walk(&mut SnapshotTree(&top.snapshot), &top.tree, &work.plan.path);
     drop(index);

@@ -17,14 +17,22 @@ use crate::setters::MarkerIndex;
 /// How often a lost race is run again before the error is reported.
 const MAX_RACES: u32 = 50;
 
+/// How often a push is sent again after its answer was lost. A server that fails each time is ailing.
+const MAX_LOST_ANSWERS: u32 = 3;
+
+/// The pause before the second try after a lost answer, and the step by which it grows.
+const LOST_ANSWER_PAUSE: Duration = Duration::from_secs(1);
+
 /// Longest pause before a lost race is run again. Short, because a race is lost to a push that is already done.
 const MAX_PAUSE: Duration = Duration::from_millis(100);
 
 /// What a push did.
 #[derive(Debug, Clone, Default)]
 pub struct Landing {
+    /// The branch that was pushed.
+    pub branch: String,
     /// One entry for each piece of work, in the same order.
-    pub landed: Vec<Landed>,
+    pub landed: Vec<Result<Landed, String>>,
     /// The commit below the first of `layers`.
     pub base: Option<ObjectId>,
     /// The commits that were pushed.
@@ -35,8 +43,8 @@ pub struct Landing {
     pub server_messages: Vec<String>,
 }
 
-/// Why nothing could be landed. When it is returned, no commit of this run is on the branch, except after
-/// [`WriteError::Unknown`].
+/// Why nothing could be landed, or not known to be: after [`PushError::AnswerLost`], and after an error that follows it, the
+/// commits may be on the branch. The next run finds out, and makes none twice.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
     /// The mirror's folder cannot be used.
@@ -57,9 +65,6 @@ pub enum WriteError {
     /// The server refused the push, or cannot be reached.
     #[error("failed to update source: {0}")]
     Push(#[from] PushError),
-    /// The answer to the push was lost, and so was the way to find out what became of it.
-    #[error("failed to update source: the answer to the push was lost, and the branch cannot be read: {0}")]
-    Unknown(#[source] FetchError),
 }
 
 /// Writes to one repository. Its mirror and its marker index stay warm from one run to the next.
@@ -110,10 +115,14 @@ impl Writer {
             ..PushOptions::default()
         };
         let mut lost_races = 0;
+        let mut lost_answers = 0;
+        // The commits of a push whose answer was lost.
+        let mut sent: Option<Stack> = None;
         loop {
             let (stack, target_head) = self.build(works, &checkout, &target)?;
             let Some(tip) = stack.layers.last().map(|layer| layer.commit.id()) else {
-                return Ok(landing(stack, lost_races, Vec::new()));
+                // When nothing is left to change after a lost answer, it is because those commits landed.
+                return Ok(landing(&target, sent.unwrap_or(stack), lost_races, Vec::new()));
             };
             let update = RefUpdate {
                 name: target.clone(),
@@ -122,22 +131,17 @@ impl Writer {
             };
             let commits: Vec<&PreparedCommit> = stack.layers.iter().map(|layer| &layer.commit).collect();
             match self.mirror.push(&[update], &commits, &options) {
-                Ok(pushed) => return Ok(landing(stack, lost_races, pushed.messages)),
+                Ok(pushed) => return Ok(landing(&target, stack, lost_races, pushed.messages)),
                 Err(PushError::Stale { .. }) if lost_races < MAX_RACES => {
                     lost_races += 1;
                     thread::sleep(pause(lost_races, &tip));
                 }
-                Err(PushError::AnswerLost { .. }) if lost_races < MAX_RACES => {
-                    let snapshot = self
-                        .mirror
-                        .fetch(&[RefQuery::Name(target.clone())])
-                        .map_err(WriteError::Unknown)?;
-                    if snapshot.head(&target) == Some(tip) {
-                        return Ok(landing(stack, lost_races, Vec::new()));
-                    }
-                    // The commits are not at the tip: they were refused, or somebody built on them. Setting the markers
-                    // again on the new head is right in both cases, and changes nothing in the second.
-                    lost_races += 1;
+                Err(PushError::AnswerLost { .. }) if lost_answers < MAX_LOST_ANSWERS => {
+                    // The next round reads the branch. Whether the commits are at its tip, below it or were refused: setting
+                    // the markers again is right, and changes nothing when they landed.
+                    thread::sleep(LOST_ANSWER_PAUSE * lost_answers);
+                    lost_answers += 1;
+                    sent = Some(stack);
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -165,8 +169,9 @@ impl Writer {
     }
 }
 
-fn landing(stack: Stack, lost_races: u32, server_messages: Vec<String>) -> Landing {
+fn landing(branch: &RefName, stack: Stack, lost_races: u32, server_messages: Vec<String>) -> Landing {
     Landing {
+        branch: branch.short().to_owned(),
         landed: stack.landed,
         base: Some(stack.base),
         layers: stack.layers,

@@ -68,6 +68,8 @@ pub(super) struct Cluster {
     writer: Arc<Writer>,
     tags: BTreeMap<ObjectKey, TagSnapshot>,
     selected: BTreeMap<PolicyKey, ImageRef>,
+    /// Whether the last landing failed and is due again.
+    retry: bool,
 }
 
 impl Cluster {
@@ -102,6 +104,7 @@ impl Cluster {
             writer,
             tags: BTreeMap::new(),
             selected: BTreeMap::new(),
+            retry: false,
         };
         // The first round learns what is there already; nothing has to change.
         let scans = cluster.scanner.scan(&cluster.objects, &|_| ()).await;
@@ -120,9 +123,9 @@ impl Cluster {
     pub(super) async fn watch(mut self, events: &UnboundedSender<Event>) {
         loop {
             let scans = self.scanner.scan(&self.objects, &|_| ()).await;
-            if self.note_new_tags(&scans, events) {
+            if self.note_new_tags(&scans, events) || self.retry {
                 let outcomes = update::select(&self.objects, &scans);
-                if self.note_selections(&outcomes, &scans, events) {
+                if self.note_selections(&outcomes, &scans, events) || self.retry {
                     self.land(&outcomes, events).await;
                 }
             }
@@ -248,9 +251,10 @@ impl Cluster {
         format!("{tag} is the best of {eligible} by {}", compiled.policy)
     }
 
-    async fn land(&self, outcomes: &[PolicyOutcome], events: &UnboundedSender<Event>) {
+    async fn land(&mut self, outcomes: &[PolicyOutcome], events: &UnboundedSender<Event>) {
         let works = update::plan_works(&self.objects, outcomes, &PlanDefaults::default());
         let (landed, landings) = update::land(&self.writer, works, &|_| ()).await;
+        self.retry = landed.iter().any(|outcome| outcome.result.is_err());
         let lost_races = landings.iter().map(|landing| landing.lost_races).sum();
         let mut reported = BTreeSet::new();
         for outcome in landed {

@@ -88,6 +88,10 @@ pub(super) async fn git(folder: &Path, arguments: &[&str]) -> anyhow::Result<Str
     let output = Command::new("git")
         .current_dir(folder)
         .args(arguments)
+        // Nothing of the user's own Git: a hook, for example, sets variables that name another repository.
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("HOME", folder)
         .env("GIT_CONFIG_NOSYSTEM", "1")
         .env("GIT_CONFIG_GLOBAL", "/dev/null")
         .env("GIT_AUTHOR_NAME", "a person")

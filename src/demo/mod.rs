@@ -33,7 +33,7 @@ use screen::{Screen, SummaryRow};
 /// How long the demo waits for an expected commit before it gives up.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How long a scene that must not lead to a commit is watched after both clusters have seen the tag.
+/// How long a scene is watched after everything expected has happened, for a commit that must not be.
 const QUIET: Duration = Duration::from_millis(300);
 
 /// Who fluxbot is to the demo's Git server.
@@ -161,6 +161,17 @@ impl Demo {
                 What::Selected { .. } | What::Kept { .. } => row.selected(after),
                 What::Committed { commit, changes, .. } => {
                     row.committed(after, commit);
+                    let stranger = changes.files.keys().find(|path| {
+                        !scene
+                            .expected
+                            .iter()
+                            .any(|expected| expected.cluster == event.cluster && expected.file == **path)
+                    });
+                    anyhow::ensure!(
+                        stranger.is_none(),
+                        "{} changed {stranger:?}, which nothing asked for",
+                        event.cluster
+                    );
                     missing.retain(|expected| {
                         let is_it = |(path, _): (&str, &crate::setters::Change)| path == expected.file;
                         expected.cluster != event.cluster || !changes.changes().any(is_it)

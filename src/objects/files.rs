@@ -56,6 +56,23 @@ pub enum FilesError {
     },
 }
 
+/// Cleans a path relative to the root of a tree: `./apps//x/` is `apps/x`, `.` is the root, `""`. Gives `None` for a path that
+/// leaves the tree. A leading `/` counts as the root of the tree, as Flux has it.
+#[must_use]
+pub fn clean_path(path: &str) -> Option<String> {
+    let mut segments = Vec::new();
+    for segment in path.split('/') {
+        match segment {
+            "" | "." => {}
+            ".." => {
+                segments.pop()?;
+            }
+            name => segments.push(name),
+        }
+    }
+    Some(segments.join("/"))
+}
+
 /// A folder on disk.
 #[derive(Debug, Clone)]
 pub struct Directory {
@@ -67,12 +84,6 @@ impl Directory {
     #[must_use]
     pub fn new(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into() }
-    }
-
-    /// Where the folder is.
-    #[must_use]
-    pub fn root(&self) -> &Path {
-        &self.root
     }
 
     /// Replaces the content of a file by atomic rename, so that a reader sees the old or the new one and never a part. The
@@ -165,8 +176,25 @@ impl Files for Directory {
             path: full.display().to_string(),
             source,
         };
+        let absent = |error: &io::Error| {
+            matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            )
+        };
+        // A folder that is a link leads out of the tree, wherever it points.
+        let mut component = self.root.clone();
+        for name in folder_names(path) {
+            component.push(name);
+            match fs::symlink_metadata(&component) {
+                Ok(metadata) if metadata.is_dir() => {}
+                Ok(_) => return Ok(None),
+                Err(reason) if absent(&reason) => return Ok(None),
+                Err(reason) => return Err(error(reason)),
+            }
+        }
         let metadata = match fs::symlink_metadata(&full) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(reason) if absent(&reason) => return Ok(None),
             result => result.map_err(error)?,
         };
         if !metadata.is_file() {
@@ -179,4 +207,12 @@ impl Files for Directory {
         }
         fs::read(&full).map(Some).map_err(error)
     }
+}
+
+/// The folders of a file's path.
+fn folder_names(path: &str) -> impl Iterator<Item = &str> {
+    path.rsplit_once('/')
+        .map_or("", |(folders, _)| folders)
+        .split('/')
+        .filter(|name| !name.is_empty())
 }

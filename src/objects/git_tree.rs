@@ -33,15 +33,19 @@ fn git_error(path: &str, error: &ReadError) -> FilesError {
 impl Files for GitTree {
     fn list(&self, path: &str) -> Result<Vec<String>, FilesError> {
         let failed = |error: ReadError| git_error(path, &error);
+        let missing = || FilesError::Git {
+            path: path.to_owned(),
+            reason: "no such file or folder".to_owned(),
+        };
         let mut root = self.tree;
         if !path.is_empty() {
             let Ok(parsed) = path.parse::<RepoPath>() else {
-                return Ok(Vec::new());
+                return Err(missing());
             };
             match self.snapshot.lookup(&self.tree, &parsed).map_err(failed)? {
                 Some(entry) if entry.kind == EntryKind::Tree => root = entry.id,
                 Some(entry) if entry.kind.is_file() => return Ok(vec![path.to_owned()]),
-                _ => return Ok(Vec::new()),
+                _ => return Err(missing()),
             }
         }
         let mut found = Vec::new();

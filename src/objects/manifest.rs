@@ -35,6 +35,22 @@ pub struct InvalidManifest {
     pub reason: String,
 }
 
+impl InvalidManifest {
+    /// A parser's complaint about text that starts at `first_line` of a file.
+    #[must_use]
+    pub fn of_yaml(file: &str, first_line: usize, error: &yaml_serde::Error) -> Self {
+        let line = error.location().map_or(1, |location| location.line());
+        let text = error.to_string();
+        // The parser's own place counts from the start of the text that it was given.
+        let reason = text.split(" at line ").next().unwrap_or(&text).to_owned();
+        Self {
+            file: file.to_owned(),
+            line: first_line + line - 1,
+            reason,
+        }
+    }
+}
+
 impl Manifest {
     /// Reads all objects of a file: several documents, and the items of lists. Documents that are no Kubernetes object
     /// (Helm values, for example) are left out.
@@ -47,16 +63,9 @@ impl Manifest {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let mut found = Vec::new();
         for (first_line, document) in documents(text) {
-            let fault = |error: &yaml_serde::Error| {
-                let line = error.location().map_or(1, |location| location.line());
-                InvalidManifest {
-                    file: file.to_owned(),
-                    line: first_line + line - 1,
-                    reason: error.to_string(),
-                }
-            };
             let deserializer = yaml_serde::Deserializer::from_str(document);
-            let value = Value::deserialize(deserializer).map_err(|error| fault(&error))?;
+            let value = Value::deserialize(deserializer)
+                .map_err(|error| InvalidManifest::of_yaml(file, first_line, &error))?;
             let lead = document.lines().take_while(|line| is_blank(line)).count();
             push_objects(file, first_line + lead, value, &mut found);
         }
@@ -65,10 +74,18 @@ impl Manifest {
 
     /// Reads the object as a type of the API.
     pub fn decode<T: DeserializeOwned>(&self) -> Result<T, InvalidManifest> {
-        serde_json::from_value(self.value.clone()).map_err(|error| InvalidManifest {
-            file: self.file.clone(),
-            line: self.line,
-            reason: format!("{} {} is invalid: {error}", self.kind, self.name),
+        serde_json::from_value(self.value.clone()).map_err(|error| {
+            // The decoder quotes values, and those of a Secret are nobody's business.
+            let what = if self.kind == "Secret" {
+                "its data must be a map of names to base64, its stringData a map of names to text".to_owned()
+            } else {
+                error.to_string()
+            };
+            InvalidManifest {
+                file: self.file.clone(),
+                line: self.line,
+                reason: format!("{} {} is invalid: {what}", self.kind, self.name),
+            }
         })
     }
 

@@ -7,7 +7,7 @@ mod git_tree;
 mod manifest;
 mod set;
 
-pub use files::{Directory, Files, FilesError};
+pub use files::{Directory, Files, FilesError, clean_path};
 pub use git_tree::GitTree;
 pub use manifest::{InvalidManifest, Manifest};
 pub use set::{Declared, Duplicate, ObjectKey, ObjectSet, selection_of};

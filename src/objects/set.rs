@@ -68,6 +68,10 @@ pub struct ObjectSet {
     pub secrets: Objects<Secret>,
     /// Namespaces, for the label selectors of `spec.accessFrom`.
     pub namespaces: BTreeMap<String, Namespace>,
+    /// Secrets that cannot be read. They matter only when one is used.
+    pub invalid_secrets: BTreeMap<ObjectKey, InvalidManifest>,
+    /// Sources and Secrets that several files declare, as overlays do. They matter only when one is used.
+    pub ambiguous: Vec<Duplicate>,
     /// Files and objects that cannot be read. They do not stop the others.
     pub problems: Vec<InvalidManifest>,
 }
@@ -105,14 +109,43 @@ impl ObjectSet {
     /// Whether a file can hold an object of interest, which spares the parser the others.
     #[must_use]
     pub fn may_be_in(content: &[u8]) -> bool {
-        [
-            "image.toolkit.fluxcd.io",
-            "source.toolkit.fluxcd.io",
-            "Secret",
-            "Namespace",
-        ]
-        .iter()
-        .any(|word| memchr::memmem::find(content, word.as_bytes()).is_some())
+        Self::must_be_read(content)
+            || ["Secret", "Namespace"]
+                .iter()
+                .any(|word| memchr::memmem::find(content, word.as_bytes()).is_some())
+    }
+
+    /// Whether a file that cannot be read leaves something out. Templates mention Secrets and namespaces, and are no manifests.
+    #[must_use]
+    pub fn must_be_read(content: &[u8]) -> bool {
+        ["image.toolkit.fluxcd.io", "source.toolkit.fluxcd.io"]
+            .iter()
+            .any(|word| memchr::memmem::find(content, word.as_bytes()).is_some())
+    }
+
+    /// Whether an object is one of those that image automation is made of.
+    #[must_use]
+    pub fn is_vital(manifest: &Manifest) -> bool {
+        manifest.group() == "image.toolkit.fluxcd.io"
+    }
+
+    /// The Secret of that name, if there is one.
+    ///
+    /// # Errors
+    /// With a text for the user, when it cannot be read, or when several files declare it, as overlays do, and only one can
+    /// be meant.
+    pub fn secret(&self, key: &ObjectKey) -> Result<Option<&Secret>, String> {
+        if let Some(problem) = self.invalid_secrets.get(key) {
+            return Err(problem.to_string());
+        }
+        match self
+            .ambiguous
+            .iter()
+            .find(|duplicate| duplicate.kind == "Secret" && duplicate.key == *key)
+        {
+            Some(duplicate) => Err(duplicate.to_string()),
+            None => Ok(self.secrets.get(key).map(|found| &found.object)),
+        }
     }
 
     fn add(&mut self, manifest: &Manifest) -> Result<(), Duplicate> {
@@ -125,19 +158,37 @@ impl ObjectSet {
             ("image.toolkit.fluxcd.io", "ImageUpdateAutomation") => {
                 insert(&mut self.automations, manifest, problems)
             }
-            ("source.toolkit.fluxcd.io", "GitRepository") => insert(&mut self.sources, manifest, problems),
-            ("", "Secret") => insert(&mut self.secrets, manifest, problems),
+            ("source.toolkit.fluxcd.io", "GitRepository") => {
+                self.ambiguous
+                    .extend(insert(&mut self.sources, manifest, problems).err());
+                Ok(())
+            }
+            ("", "Secret") => {
+                let mut invalid = Vec::new();
+                self.ambiguous
+                    .extend(insert(&mut self.secrets, manifest, &mut invalid).err());
+                self.invalid_secrets
+                    .extend(invalid.into_iter().map(|problem| (key_of(manifest), problem)));
+                Ok(())
+            }
             ("", "Namespace") => {
-                match manifest.decode() {
-                    // Overlays of one repository declare the same namespace again and again.
-                    Ok(namespace) => drop(self.namespaces.insert(manifest.name.clone(), namespace)),
-                    Err(problem) => problems.push(problem),
+                // Overlays of one repository declare the same namespace again and again. An invalid one has no labels that
+                // could admit anybody.
+                if let Ok(namespace) = manifest.decode() {
+                    self.namespaces.insert(manifest.name.clone(), namespace);
                 }
                 Ok(())
             }
             _ => Ok(()),
         }
     }
+}
+
+fn key_of(manifest: &Manifest) -> ObjectKey {
+    ObjectKey::new(
+        manifest.namespace.as_deref().unwrap_or(DEFAULT_NAMESPACE),
+        &manifest.name,
+    )
 }
 
 fn insert<T: DeserializeOwned + kube::Resource>(
@@ -152,12 +203,8 @@ fn insert<T: DeserializeOwned + kube::Resource>(
             return Ok(());
         }
     };
-    let namespace = manifest
-        .namespace
-        .clone()
-        .unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned());
-    object.meta_mut().namespace = Some(namespace.clone());
-    let key = ObjectKey::new(namespace, &manifest.name);
+    let key = key_of(manifest);
+    object.meta_mut().namespace = Some(key.namespace.clone());
     let place = |file: &str, line: usize| format!("{file}:{line}");
     if let Some(first) = objects.get(&key) {
         return Err(Duplicate {

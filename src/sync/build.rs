@@ -1,10 +1,10 @@
 //! From the files of a path to objects: all below a folder, or those that a kustomization lists.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::objects::{Files, FilesError, InvalidManifest, Manifest};
+use crate::objects::{Files, FilesError, InvalidManifest, Manifest, clean_path};
 
 /// The names under which kustomize looks for its file, in its order.
 const KUSTOMIZATION_NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
@@ -26,6 +26,9 @@ const HARMLESS_FIELDS: [&str; 11] = [
 
 /// How deep kustomizations may refer to each other.
 const MAX_DEPTH: usize = 64;
+
+/// How many kustomizations are built for one path, repetitions included.
+const MAX_KUSTOMIZATIONS: usize = 10_000;
 
 /// Why the objects cannot be built.
 #[derive(Debug, thiserror::Error)]
@@ -56,7 +59,9 @@ pub enum BuildError {
         resource: String,
     },
     /// Kustomizations refer to each other in a circle, or too deeply.
-    #[error("{file}: kustomizations refer to each other in a circle, or more than {MAX_DEPTH} deep")]
+    #[error(
+        "{file}: kustomizations refer to each other in a circle, more than {MAX_DEPTH} deep, or more than {MAX_KUSTOMIZATIONS} times"
+    )]
     Cycle {
         /// The kustomization file.
         file: String,
@@ -72,36 +77,70 @@ pub struct Built {
     pub problems: Vec<InvalidManifest>,
 }
 
-/// Builds the objects at `path` from the files whose text passes `screen`.
+/// What the caller looks for, so that everything else costs little and breaks nothing.
+#[derive(Debug, Clone, Copy)]
+pub struct Interest {
+    /// Whether a file can hold something of interest. The others are not parsed.
+    pub may_be_in: fn(&[u8]) -> bool,
+    /// Whether a file that cannot be parsed is a problem. The others are left out: a Helm template is no manifest.
+    pub must_be_read: fn(&[u8]) -> bool,
+    /// Whether an object is what the caller cannot do without. A kustomization below the path that cannot be built is an error
+    /// only when such an object stands in its folder.
+    pub is_vital: fn(&Manifest) -> bool,
+}
+
+/// Builds the objects at `path`.
 ///
 /// A folder with a kustomization file is read as that kustomization lists it, in order; any other folder as all YAML files
-/// below it. A broken file among the plain ones is reported and does not stop the rest.
-pub fn build(files: &dyn Files, path: &str, screen: &dyn Fn(&[u8]) -> bool) -> Result<Built, BuildError> {
+/// below it, and kustomizations below it as one each, as Flux generates a kustomization for such a folder. A broken file is
+/// reported and does not stop the rest.
+pub fn build(files: &dyn Files, path: &str, interest: Interest) -> Result<Built, BuildError> {
+    let mut builder = Builder {
+        files,
+        interest,
+        open: BTreeSet::new(),
+        kustomizations: 0,
+    };
     let mut built = Built::default();
     match find_kustomization(files, path)? {
-        Some(file) => {
-            let mut seen = BTreeSet::new();
-            Kustomizations {
-                files,
-                screen,
-                seen: &mut seen,
-            }
-            .kustomization(&file, 0, &mut built)?;
-        }
-        None => {
-            for file in files.list(path)? {
-                if is_manifest(&file) {
-                    read_into(files, &file, screen, &mut built)?;
-                }
-            }
-        }
+        Some(file) => builder.kustomization(&file, &mut built)?,
+        None => builder.folder(path, &mut built)?,
     }
+    built.forget_repetitions();
     Ok(built)
 }
 
+impl Built {
+    /// Several kustomizations may list the same file. Each object counts once for each namespace that they give it, and
+    /// without one only when none gives it any.
+    fn forget_repetitions(&mut self) {
+        let place = |manifest: &Manifest| (manifest.file.clone(), manifest.line, manifest.name.clone());
+        let given: BTreeSet<_> = self
+            .manifests
+            .iter()
+            .filter(|found| found.namespace.is_some())
+            .map(place)
+            .collect();
+        let mut seen = BTreeSet::new();
+        self.manifests.retain(|manifest| {
+            (manifest.namespace.is_some() || !given.contains(&place(manifest)))
+                && seen.insert((place(manifest), manifest.namespace.clone()))
+        });
+        let mut seen = BTreeSet::new();
+        self.problems.retain(|problem| seen.insert(problem.to_string()));
+    }
+}
+
 fn is_manifest(path: &str) -> bool {
-    let name = path.rsplit('/').next().unwrap_or(path);
-    !KUSTOMIZATION_NAMES.contains(&name) && [".yaml", ".yml"].iter().any(|ending| name.ends_with(ending))
+    !is_kustomization_name(path) && [".yaml", ".yml"].iter().any(|ending| path.ends_with(ending))
+}
+
+fn is_kustomization_name(path: &str) -> bool {
+    KUSTOMIZATION_NAMES.contains(&path.rsplit('/').next().unwrap_or(path))
+}
+
+fn folder_of(file: &str) -> &str {
+    file.rsplit_once('/').map_or("", |(folder, _)| folder)
 }
 
 fn find_kustomization(files: &dyn Files, path: &str) -> Result<Option<String>, FilesError> {
@@ -111,8 +150,9 @@ fn find_kustomization(files: &dyn Files, path: &str) -> Result<Option<String>, F
         } else {
             format!("{path}/{name}")
         };
-        if let Some(content) = files.read(&file)?
-            && is_kustomize_file(&content)
+        if files
+            .read(&file)?
+            .is_some_and(|content| is_kustomize_file(&content))
         {
             return Ok(Some(file));
         }
@@ -122,44 +162,106 @@ fn find_kustomization(files: &dyn Files, path: &str) -> Result<Option<String>, F
 
 /// A Flux Kustomization may stand in a file of the same name; it lists nothing.
 fn is_kustomize_file(content: &[u8]) -> bool {
-    memchr::memmem::find(content, b"kustomize.toolkit.fluxcd.io").is_none()
+    let value: Result<Value, _> = yaml_serde::from_slice(content);
+    let api_version = value
+        .ok()
+        .and_then(|value| value.get("apiVersion")?.as_str().map(str::to_owned));
+    !api_version.is_some_and(|version| version.starts_with("kustomize.toolkit.fluxcd.io/"))
 }
 
-fn read_into(
-    files: &dyn Files,
-    file: &str,
-    screen: &dyn Fn(&[u8]) -> bool,
-    built: &mut Built,
-) -> Result<(), FilesError> {
-    let Some(content) = files.read(file)?.filter(|content| screen(content)) else {
-        return Ok(());
-    };
-    match Manifest::parse_all(file, &content) {
-        Ok(manifests) => built.manifests.extend(manifests),
-        Err(problem) => built.problems.push(problem),
-    }
-    Ok(())
-}
-
-struct Kustomizations<'a> {
+struct Builder<'a> {
     files: &'a dyn Files,
-    screen: &'a dyn Fn(&[u8]) -> bool,
-    seen: &'a mut BTreeSet<String>,
+    interest: Interest,
+    /// The kustomizations that are being built, each of which lists the next.
+    open: BTreeSet<String>,
+    /// How many have been built.
+    kustomizations: usize,
 }
 
-impl Kustomizations<'_> {
-    fn kustomization(&mut self, file: &str, depth: usize, built: &mut Built) -> Result<(), BuildError> {
-        if depth > MAX_DEPTH || !self.seen.insert(file.to_owned()) {
+impl Builder<'_> {
+    /// All YAML files below a folder that has no kustomization itself.
+    fn folder(&mut self, path: &str, built: &mut Built) -> Result<(), BuildError> {
+        let files = self.files.list(path)?;
+        let mut done: Vec<String> = Vec::new();
+        let kustomizations: BTreeMap<&str, &String> = files
+            .iter()
+            .filter(|file| is_kustomization_name(file))
+            .map(|file| (folder_of(file), file))
+            .collect();
+        // Byte order puts a folder before those below it.
+        for folder in kustomizations.keys() {
+            if !is_below(folder, &done)
+                && let Some(file) = find_kustomization(self.files, folder)?
+            {
+                self.nested(&file, &files, built)?;
+                done.push(format!("{folder}/"));
+            }
+        }
+        for file in files
+            .iter()
+            .filter(|file| is_manifest(file) && !is_below(file, &done))
+        {
+            self.read_into(file, built);
+        }
+        Ok(())
+    }
+
+    /// A kustomization below a plain folder. One that cannot be built matters only when its folder holds a vital object.
+    fn nested(&mut self, file: &str, files: &[String], built: &mut Built) -> Result<(), BuildError> {
+        let mut own = Built::default();
+        let Err(error) = self.kustomization(file, &mut own) else {
+            built.manifests.append(&mut own.manifests);
+            built.problems.append(&mut own.problems);
+            return Ok(());
+        };
+        self.open.clear();
+        let folder = format!("{}/", folder_of(file));
+        let mut plain = Built::default();
+        for file in files
+            .iter()
+            .filter(|file| file.starts_with(&folder) && is_manifest(file))
+        {
+            self.read_into(file, &mut plain);
+        }
+        if plain.manifests.iter().any(self.interest.is_vital) {
+            Err(error)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Reads one file; a file that cannot be read or parsed is a problem of its own.
+    fn read_into(&self, file: &str, built: &mut Built) {
+        let problem = |reason: String| InvalidManifest {
+            file: file.to_owned(),
+            line: 1,
+            reason,
+        };
+        let content = match self.files.read(file) {
+            Ok(content) => content.unwrap_or_default(),
+            Err(error) => return built.problems.push(problem(error.to_string())),
+        };
+        if !(self.interest.may_be_in)(&content) {
+            return;
+        }
+        match Manifest::parse_all(file, &content) {
+            Ok(manifests) => built.manifests.extend(manifests),
+            Err(problem) if (self.interest.must_be_read)(&content) => built.problems.push(problem),
+            Err(_) => {}
+        }
+    }
+
+    fn kustomization(&mut self, file: &str, built: &mut Built) -> Result<(), BuildError> {
+        self.kustomizations += 1;
+        let is_new = self.open.insert(file.to_owned());
+        if !is_new || self.open.len() > MAX_DEPTH || self.kustomizations > MAX_KUSTOMIZATIONS {
             return Err(BuildError::Cycle {
                 file: file.to_owned(),
             });
         }
         let content = self.files.read(file)?.unwrap_or_default();
-        let value: Value = yaml_serde::from_slice(&content).map_err(|error| InvalidManifest {
-            file: file.to_owned(),
-            line: error.location().map_or(1, |location| location.line()),
-            reason: error.to_string(),
-        })?;
+        let value: Value =
+            yaml_serde::from_slice(&content).map_err(|error| InvalidManifest::of_yaml(file, 1, &error))?;
         let unsupported = |what: String| BuildError::Unsupported {
             file: file.to_owned(),
             what,
@@ -172,13 +274,16 @@ impl Kustomizations<'_> {
             return Err(unsupported(format!("field '{field}'")));
         }
         let mut own = Built::default();
-        let entries = fields
-            .get("resources")
-            .and_then(Value::as_array)
-            .cloned()
-            .unwrap_or_default();
-        for entry in entries.iter().filter_map(Value::as_str) {
-            self.resource(file, entry, depth, &mut own)?;
+        let entries = match fields.get("resources") {
+            None | Some(Value::Null) => Vec::new(),
+            Some(Value::Array(entries)) => entries.clone(),
+            Some(_) => return Err(unsupported("a field 'resources' that is no list".to_owned())),
+        };
+        for entry in &entries {
+            let entry = entry
+                .as_str()
+                .ok_or_else(|| unsupported(format!("resource {entry}")))?;
+            self.resource(file, entry, &mut own)?;
         }
         if let Some(namespace) = fields.get("namespace").and_then(Value::as_str) {
             for manifest in &mut own.manifests {
@@ -187,18 +292,11 @@ impl Kustomizations<'_> {
         }
         built.manifests.append(&mut own.manifests);
         built.problems.append(&mut own.problems);
-        self.seen.remove(file);
+        self.open.remove(file);
         Ok(())
     }
 
-    fn resource(
-        &mut self,
-        file: &str,
-        entry: &str,
-        depth: usize,
-        built: &mut Built,
-    ) -> Result<(), BuildError> {
-        let folder = file.rsplit_once('/').map_or("", |(folder, _)| folder);
+    fn resource(&mut self, file: &str, entry: &str, built: &mut Built) -> Result<(), BuildError> {
         let missing = || BuildError::Missing {
             file: file.to_owned(),
             resource: entry.to_owned(),
@@ -210,31 +308,21 @@ impl Kustomizations<'_> {
                 what,
             });
         }
-        let path = join(folder, entry).ok_or_else(missing)?;
+        if entry.starts_with('/') {
+            return Err(missing());
+        }
+        let path = clean_path(&format!("{}/{entry}", folder_of(file))).ok_or_else(missing)?;
         if self.files.read(&path)?.is_some() {
-            return Ok(read_into(self.files, &path, self.screen, built)?);
+            self.read_into(&path, built);
+            return Ok(());
         }
         match find_kustomization(self.files, &path)? {
-            Some(inner) => self.kustomization(&inner, depth + 1, built),
+            Some(inner) => self.kustomization(&inner, built),
             None => Err(missing()),
         }
     }
 }
 
-/// Joins a relative path to a folder, and refuses one that leaves the tree.
-fn join(folder: &str, entry: &str) -> Option<String> {
-    let mut segments: Vec<&str> = folder.split('/').filter(|segment| !segment.is_empty()).collect();
-    if entry.starts_with('/') {
-        return None;
-    }
-    for segment in entry.split('/') {
-        match segment {
-            "" | "." => {}
-            ".." => {
-                segments.pop()?;
-            }
-            name => segments.push(name),
-        }
-    }
-    Some(segments.join("/"))
+fn is_below(path: &str, folders: &[String]) -> bool {
+    folders.iter().any(|folder| path.starts_with(folder.as_str()))
 }

@@ -5,7 +5,7 @@
 
 mod build;
 
-pub use build::{BuildError, Built, build};
+pub use build::{BuildError, Built, Interest, build};
 
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,12 @@ use crate::objects::{Files, FilesError, ObjectSet};
 
 /// The objects of a path, or the text of the error.
 fn load(files: &dyn Files, path: &str) -> Result<ObjectSet, String> {
-    let built = build(files, path, &ObjectSet::may_be_in).map_err(|error| error.to_string())?;
+    let interest = Interest {
+        may_be_in: ObjectSet::may_be_in,
+        must_be_read: ObjectSet::must_be_read,
+        is_vital: ObjectSet::is_vital,
+    };
+    let built = build(files, path, interest).map_err(|error| error.to_string())?;
     ObjectSet::from_manifests(&built.manifests, built.problems).map_err(|error| error.to_string())
 }
 

@@ -131,14 +131,14 @@ pub async fn land(
         };
         let results: Vec<Result<Landed, String>> = match landing {
             Ok(landing) => {
-                if landing.landed.iter().any(|landed| landed.commit.is_some()) {
+                if !landing.layers.is_empty() {
                     watch(Step::Pushed {
                         branch,
                         lost_races: landing.lost_races,
                         messages: landing.server_messages.clone(),
                     });
                 }
-                let results = landing.landed.iter().cloned().map(Ok).collect();
+                let results = landing.landed.clone();
                 landings.push(landing);
                 results
             }

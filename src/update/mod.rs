@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use crate::image::{PolicyKey, Selections};
 use crate::objects::{Duplicate, Files, ObjectKey, ObjectSet};
-use crate::sync::{self, BuildError};
+use crate::sync::{self, BuildError, Interest};
 
 /// Why the objects of a path cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -35,7 +35,12 @@ pub enum LoadError {
 
 /// Reads the objects at `path`: a kustomization, a folder, or one file.
 pub fn load_objects(files: &dyn Files, path: &str) -> Result<ObjectSet, LoadError> {
-    let built = sync::build(files, path, &ObjectSet::may_be_in)?;
+    let interest = Interest {
+        may_be_in: ObjectSet::may_be_in,
+        must_be_read: ObjectSet::must_be_read,
+        is_vital: ObjectSet::is_vital,
+    };
+    let built = sync::build(files, path, interest)?;
     Ok(ObjectSet::from_manifests(&built.manifests, built.problems)?)
 }
 

@@ -51,12 +51,6 @@ impl Scanner {
         }
     }
 
-    /// The registry client.
-    #[must_use]
-    pub fn registry(&self) -> &Registry {
-        &self.registry
-    }
-
     /// Scans every repository that an active policy refers to, several at once. Suspended repositories are left out.
     pub async fn scan(
         &self,
@@ -189,14 +183,9 @@ impl Scanner {
         repository: &ImageRepository,
     ) -> Result<Access, String> {
         let spec = &repository.spec;
-        let secret = |name: &str| {
-            objects
-                .secrets
-                .get(&ObjectKey::new(&key.namespace, name))
-                .map(|found| &found.object)
-        };
+        let secret = |name: &str| objects.secret(&ObjectKey::new(&key.namespace, name));
         let required = |field: &str, name: &str| {
-            secret(name).ok_or_else(|| {
+            secret(name)?.ok_or_else(|| {
                 format!(
                     "Secret {}/{name}, named by spec.{field}, is not among the objects",
                     key.namespace
@@ -208,16 +197,18 @@ impl Scanner {
             add_certificates(
                 &mut settings,
                 &plain_data(required("certSecretRef", &reference.name)?)?,
-            );
+            )?;
         }
         if let Some(reference) = &spec.proxy_secret_ref {
             settings.proxy = Some(proxy(&plain_data(required("proxySecretRef", &reference.name)?)?)?);
         }
-        let keychain = match spec
+        let pull_secret = spec
             .secret_ref
             .as_ref()
-            .and_then(|reference| secret(&reference.name))
-        {
+            .map(|reference| secret(&reference.name))
+            .transpose()?
+            .flatten();
+        let keychain = match pull_secret {
             Some(secret) => {
                 let kind = secret.type_.as_deref().unwrap_or_default();
                 Keychain::from_secret(kind, &plain_data(secret)?)
@@ -261,12 +252,25 @@ pub(super) fn plain_data(secret: &Secret) -> Result<BTreeMap<String, Vec<u8>>, S
     Ok(values)
 }
 
-fn add_certificates(settings: &mut ClientSettings, data: &BTreeMap<String, Vec<u8>>) {
+fn add_certificates(settings: &mut ClientSettings, data: &BTreeMap<String, Vec<u8>>) -> Result<(), String> {
     let first = |keys: [&str; 2]| keys.iter().find_map(|key| data.get(*key)).cloned();
-    settings.root_certificates.extend(first(["ca.crt", "caFile"]));
-    if let (Some(certificate), Some(key)) = (first(["tls.crt", "certFile"]), first(["tls.key", "keyFile"])) {
-        settings.client_certificate = Some(ClientCertificate { certificate, key });
+    let authority = first(["ca.crt", "caFile"]);
+    match (first(["tls.crt", "certFile"]), first(["tls.key", "keyFile"])) {
+        (Some(certificate), Some(key)) => {
+            settings.client_certificate = Some(ClientCertificate { certificate, key });
+        }
+        (None, None) if authority.is_some() => {}
+        (None, None) => {
+            return Err(
+                "the certificate Secret has none of the keys 'ca.crt', 'tls.crt' and 'tls.key'".to_owned(),
+            );
+        }
+        _ => {
+            return Err("the certificate Secret has only one of the keys 'tls.crt' and 'tls.key'".to_owned());
+        }
     }
+    settings.root_certificates.extend(authority);
+    Ok(())
 }
 
 fn proxy(data: &BTreeMap<String, Vec<u8>>) -> Result<ProxySettings, String> {

@@ -23,7 +23,7 @@ pub struct PolicyOutcome {
 
 /// Runs every policy on the tags that were scanned.
 ///
-/// A suspended policy gives no outcome: its markers stay as they are.
+/// A suspended policy, or one whose repository is suspended, gives no outcome: its markers stay as they are.
 #[must_use]
 pub fn select(objects: &ObjectSet, scans: &BTreeMap<ObjectKey, Scan>) -> Vec<PolicyOutcome> {
     let mut outcomes = Vec::new();
@@ -33,6 +33,13 @@ pub fn select(objects: &ObjectSet, scans: &BTreeMap<ObjectKey, Scan>) -> Vec<Pol
             continue;
         }
         let repository = repository_of(key, policy);
+        if objects
+            .repositories
+            .get(&repository)
+            .is_some_and(|found| found.object.spec.suspend == Some(true))
+        {
+            continue;
+        }
         outcomes.push(PolicyOutcome {
             policy: PolicyKey::new(&key.namespace, &key.name),
             image: objects
@@ -58,7 +65,7 @@ fn select_one(
     check_access(objects, key, repository)?;
     let compiled = CompiledPolicy::from_spec(&policy.spec).map_err(|error| error.to_string())?;
     let Some(scan) = scans.get(repository) else {
-        return Err(format!("ImageRepository {repository} is suspended"));
+        return Err(format!("ImageRepository {repository} was not scanned"));
     };
     let tags = scan.result.as_ref().map_err(Clone::clone)?;
     let tag = policy::select(tags, &compiled.policy, compiled.filter.as_ref())
@@ -91,9 +98,11 @@ fn check_access(objects: &ObjectSet, policy: &ObjectKey, repository: &ObjectKey)
         ));
     };
     let namespace = objects.namespaces.get(&policy.namespace);
-    let labels = namespace
+    let mut labels = namespace
         .and_then(|found| found.metadata.labels.clone())
         .unwrap_or_default();
+    // The API server labels every namespace with its name.
+    labels.insert("kubernetes.io/metadata.name".to_owned(), policy.namespace.clone());
     let admitted = access.namespace_selectors.iter().any(|selector| {
         selector
             .match_labels

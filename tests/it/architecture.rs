@@ -15,7 +15,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("git", &["http"]),
     ("scanner", &["image", "policy", "http"]),
     ("docker_config", &["scanner"]),
-    ("committer", &["image", "setters"]),
+    ("committer", &["image", "setters", "objects"]),
     ("objects", &["image"]),
     ("sync", &["objects"]),
     (

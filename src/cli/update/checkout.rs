@@ -6,7 +6,7 @@ use super::remote::{self, blocking};
 use super::report::Outcome;
 use super::{Mode, UpdateArgs, leave_out_foreign, scan_and_select};
 use crate::cli::Failure;
-use crate::committer::{Checkout, CommitPlan, Landed, PlanDefaults, Work};
+use crate::committer::{Checkout, CommitPlan, Landed, Landing, PlanDefaults, Work};
 use crate::objects::{Directory, Files, FilesError, ObjectKey};
 use crate::setters::{ChangeSet, Edited};
 use crate::update::{self, AutomationOutcome, FileEdit, Overlay, PlannedWorks, edit_directory};
@@ -15,18 +15,24 @@ pub(super) async fn run(args: &UpdateArgs, mode: Mode) -> Result<(), Failure> {
     let root = root_of(Path::new(&args.repo))?;
     let files = Directory::new(&root);
     let mut objects = args.load_objects(&files)?;
-    // A folder that is no checkout has no URL, and one that cannot be opened says why when it is written to.
-    if let Some(url) = Checkout::open(&root)
-        .ok()
-        .and_then(|checkout| checkout.remote_url())
-    {
+    // A folder that is no checkout has neither URL nor branch; one that cannot be opened says why when it is written to.
+    let opened = Checkout::open(&root);
+    if let Some(url) = opened.as_ref().ok().and_then(Checkout::remote_url) {
         leave_out_foreign(&mut objects, &url);
     }
+    let branch = match (mode, &opened) {
+        (Mode::Commit, Ok(checkout)) => Some(checkout.branch().to_owned()),
+        (Mode::DryRun | Mode::Push, Ok(checkout)) => Some(checkout.upstream()),
+        (_, Err(_)) => None,
+    };
     let checkout = match mode {
         Mode::DryRun => None,
-        Mode::Commit | Mode::Push => Some(open(&root, args.branch.as_deref())?),
+        Mode::Commit | Mode::Push => Some(checked(
+            opened.map_err(Failure::invalid)?,
+            args.branch.as_deref(),
+        )?),
     };
-    let (_, policies) = scan_and_select(&objects).await?;
+    let policies = scan_and_select(&objects).await?;
     let outcome = |automations: &[AutomationOutcome], edits: &[(String, FileEdit)]| {
         Outcome {
             mode,
@@ -37,24 +43,17 @@ pub(super) async fn run(args: &UpdateArgs, mode: Mode) -> Result<(), Failure> {
         }
         .print(args.output)
     };
-    let Some(checkout) = checkout else {
-        let defaults = PlanDefaults {
-            branch: args.branch.clone(),
-            default_branch: None,
-        };
-        let (automations, edits) = preview(&files, update::plan_works(&objects, &policies, &defaults))?;
-        return outcome(&automations, &edits);
-    };
-    let branch = if mode == Mode::Push {
-        checkout.upstream()
-    } else {
-        checkout.branch().to_owned()
-    };
+    // A branch that is written to is the checked-out one, and on the remote the one that it follows.
+    let branch = branch.or_else(|| args.branch.clone());
     let defaults = PlanDefaults {
-        branch: Some(branch),
+        branch,
         default_branch: None,
     };
     let works = update::plan_works(&objects, &policies, &defaults);
+    let Some(checkout) = checkout else {
+        let (automations, edits) = preview(&files, works)?;
+        return outcome(&automations, &edits);
+    };
     let automations = match mode {
         Mode::Push => push(checkout, works).await?,
         _ => commit(checkout, works).await?,
@@ -73,8 +72,8 @@ fn root_of(folder: &Path) -> Result<PathBuf, Failure> {
     Ok(root.map_or_else(|| absolute.clone(), Path::to_owned))
 }
 
-fn open(root: &Path, branch: Option<&str>) -> Result<Checkout, Failure> {
-    let checkout = Checkout::open(root).map_err(Failure::invalid)?;
+/// Makes sure that the branch that the user names is the one that is checked out.
+fn checked(checkout: Checkout, branch: Option<&str>) -> Result<Checkout, Failure> {
     match branch {
         Some(branch) if branch != checkout.branch() => Err(Failure::invalid(format!(
             "--branch {branch} is not checked out: the checkout is on {}",
@@ -99,7 +98,7 @@ async fn commit(checkout: Checkout, works: PlannedWorks) -> Result<Vec<Automatio
         outcomes.push(AutomationOutcome {
             automation,
             plan: Some(plan),
-            result: Ok(landed),
+            result: landed,
         });
     }
     outcomes.sort_by(|a, b| a.automation.cmp(&b.automation));
@@ -118,26 +117,31 @@ async fn push(checkout: Checkout, works: PlannedWorks) -> Result<Vec<AutomationO
         .map_err(Failure::failed)?;
     let remote = remote::open(&url).await?;
     let (automations, landings) = update::land(&remote.writer, works, &remote::report_push).await;
+    follow(checkout, landings).await?;
+    Ok(automations)
+}
+
+/// Brings pushed commits into the checkout, when all of them are built on what it has. The push is done by then, so whatever
+/// prevents that is a note and no failure.
+async fn follow(checkout: Checkout, landings: Vec<Landing>) -> Result<(), Failure> {
     let followed = checkout.upstream();
+    let mut tip = checkout.head();
+    let mut layers = Vec::new();
     for landing in landings {
-        let is_followed = landing
-            .landed
-            .iter()
-            .flat_map(|landed| &landed.commit)
-            .all(|commit| commit.branch == followed);
-        if landing.layers.is_empty() || !is_followed {
+        if landing.branch != followed || landing.layers.is_empty() {
             continue;
         }
-        if landing.base == checkout.head() {
-            blocking(move || checkout.take(&landing.layers))
-                .await?
-                .map_err(Failure::failed)?;
-        } else {
+        if landing.base != tip {
             eprintln!("note: the remote branch has commits that this checkout does not have: run git pull");
+            return Ok(());
         }
-        break;
+        tip = landing.layers.last().map(|layer| layer.commit.id());
+        layers.extend(landing.layers);
     }
-    Ok(automations)
+    if let Err(error) = blocking(move || checkout.take(&layers)).await? {
+        eprintln!("note: pushed, but the checkout could not follow: {error}; run git pull");
+    }
+    Ok(())
 }
 
 /// Parts what was planned from what could not be planned.

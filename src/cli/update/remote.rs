@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use fluxbot_git::{Credential, MirrorError, Remote, RemoteUrl};
+use fluxbot_git::{Credential, MirrorError, ObjectId, Remote, RemoteUrl, Snapshot};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
@@ -27,10 +27,11 @@ pub(super) async fn run(args: &UpdateArgs, url: &str, mode: Mode) -> Result<(), 
         ));
     }
     let remote = open(url).await?;
-    let (branch, files) = read(&remote.writer, args.branch.clone()).await?;
+    let read = read(&remote.writer, args.branch.clone()).await?;
+    let (branch, files) = files_of(read.map_err(Failure::failed)?)?;
     let mut objects = args.load_objects(&files)?;
     leave_out_foreign(&mut objects, url);
-    let (_, policies) = scan_and_select(&objects).await?;
+    let policies = scan_and_select(&objects).await?;
     let defaults = PlanDefaults {
         branch: args.branch.clone(),
         default_branch: Some(branch.clone()),
@@ -53,11 +54,16 @@ pub(super) async fn run(args: &UpdateArgs, url: &str, mode: Mode) -> Result<(), 
     .print(args.output)
 }
 
-/// Reads a branch, or the default branch. Gives its name and its files.
-async fn read(writer: &Arc<Writer>, branch: Option<String>) -> Result<(String, GitTree), Failure> {
+type Read = (Snapshot, String, Option<ObjectId>);
+
+/// Reads a branch, or the default branch.
+async fn read(writer: &Arc<Writer>, branch: Option<String>) -> Result<Result<Read, WriteError>, Failure> {
     let writer = Arc::clone(writer);
-    let read = blocking(move || writer.read(branch.as_deref())).await?;
-    let (snapshot, branch, head) = read.map_err(Failure::failed)?;
+    blocking(move || writer.read(branch.as_deref())).await
+}
+
+/// The name and the files of a branch.
+fn files_of((snapshot, branch, head): Read) -> Result<(String, GitTree), Failure> {
     let empty = || {
         Failure::invalid(format!(
             "the repository is empty: branch '{branch}' does not exist"
@@ -74,21 +80,29 @@ async fn preview(
     files: &GitTree,
     works: PlannedWorks,
 ) -> Result<Preview, Failure> {
-    let mut branches: BTreeMap<String, PlannedWorks> = BTreeMap::new();
+    let mut branches: BTreeMap<(String, String), PlannedWorks> = BTreeMap::new();
     for (automation, work) in works {
-        let checkout = work
-            .as_ref()
-            .map_or(branch, |work| &work.plan.checkout_branch)
-            .to_owned();
-        branches.entry(checkout).or_default().push((automation, work));
+        let (checkout, push) = work.as_ref().map_or((branch, branch), |work| {
+            (work.plan.checkout_branch.as_str(), work.plan.push_branch.as_str())
+        });
+        let key = (checkout.to_owned(), push.to_owned());
+        branches.entry(key).or_default().push((automation, work));
     }
     let mut outcomes = Vec::new();
     let mut edits = Vec::new();
-    for (name, works) in branches {
-        let (mut more, mut changed) = if name == branch {
+    for ((checkout, push), works) in branches {
+        let (mut more, mut changed) = if push == branch {
             checkout::preview(files, works)?
         } else {
-            checkout::preview(&read(writer, Some(name)).await?.1, works)?
+            // Work goes on on a push branch that exists, as when it is pushed.
+            let read = match read(writer, Some(push)).await? {
+                Ok(read) => read,
+                Err(WriteError::NoBranch(_)) => self::read(writer, Some(checkout))
+                    .await?
+                    .map_err(Failure::failed)?,
+                Err(error) => return Err(Failure::failed(error)),
+            };
+            checkout::preview(&files_of(read)?.1, works)?
         };
         outcomes.append(&mut more);
         edits.append(&mut changed);
