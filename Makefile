@@ -12,13 +12,13 @@ help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 demo: ## Watch the main job on real parts: a new tag in a registry becomes a commit (ARGS=--once ends by itself)
-	$(CARGO) build --release --features demo --bin fluxbot
+	$(CARGO) build --locked --release --features demo --bin fluxbot
 	@"$$($(CARGO) metadata --format-version 1 --no-deps | sed -E 's/.*"target_directory":"([^"]*)".*/\1/')/release/fluxbot" demo --no-cluster $(ARGS)
 
 test: ## Build the test servers and run all tests
 	tests/servers/build.sh
-	$(CARGO) test --workspace --all-targets
-	$(CARGO) test --workspace --doc
+	$(CARGO) test --locked --workspace --all-targets
+	$(CARGO) test --locked --workspace --doc
 
 check: format lint deny generated ## Format, lint, dependency rules, generated files
 
@@ -26,7 +26,7 @@ format:
 	$(CARGO) fmt --all --check
 
 lint:
-	$(CARGO) clippy --workspace --all-targets --all-features -- -D warnings
+	$(CARGO) clippy --locked --workspace --all-targets --all-features -- -D warnings
 
 deny:
 	"$$(hack/tool.sh cargo-deny)" --log-level error check bans licenses sources
@@ -40,5 +40,5 @@ generate: ## Write the generated files anew
 bench: ## Measure, with the peers where they can be had (docs/performance.md)
 	bench/run.sh
 
-clean-cache: ## Remove what was built for tests only
-	rm -rf "$${FLUXBOT_CACHE:-$${XDG_CACHE_HOME:-$$HOME/.cache}/fluxbot}"
+clean-cache: ## Remove the test servers and tools that were built into the cache
+	rm -rf "$${FLUXBOT_CACHE:-$${XDG_CACHE_HOME:-$$HOME/.cache}/fluxbot}"/{test-servers,tools}

@@ -3,6 +3,7 @@
 use std::io::IsTerminal as _;
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 /// The text is no log filter.
 #[derive(Debug, thiserror::Error)]
@@ -14,6 +15,15 @@ pub struct InvalidFilter {
 
 /// Starts logging for the whole process. A second call changes nothing.
 pub fn init(filter: &str) -> Result<(), InvalidFilter> {
+    // A word alone would be read as the name of a module, and then nothing is logged.
+    let is_word = filter.chars().all(char::is_alphanumeric);
+    if is_word && filter.parse::<LevelFilter>().is_err() {
+        let reason = "must be off, error, warn, info, debug or trace".to_owned();
+        return Err(InvalidFilter {
+            filter: filter.to_owned(),
+            reason,
+        });
+    }
     let parsed = EnvFilter::try_new(filter).map_err(|error| InvalidFilter {
         filter: filter.to_owned(),
         reason: error.to_string(),

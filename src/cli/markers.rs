@@ -8,9 +8,10 @@ use serde::Serialize;
 
 use super::Failure;
 use super::output::{self, OutputFormat};
+use super::set::root_and_path;
 use crate::image::PolicyKey;
-use crate::objects::{Directory, Files, Manifest};
-use crate::setters::{self, KnownPolicy, Located, Severity};
+use crate::objects::{Directory, Files, InvalidManifest, Manifest};
+use crate::setters::{self, Finding, FindingReason, KnownPolicy, Located, Severity};
 
 /// List the markers of a folder's YAML files, or check them.
 #[derive(Debug, Args)]
@@ -49,12 +50,17 @@ struct FindingRow {
 
 impl MarkersArgs {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let files = Directory::new(&self.directory);
-        let located = locate(&files)?;
-        if self.lint {
-            self.lint(&located)
+        let (root, path) = root_and_path(&self.directory)?;
+        let (located, unreadable) = locate(&Directory::new(&root), &path)?;
+        let result = if self.lint {
+            self.lint(&root, &located)
         } else {
             self.list(&located)
+        };
+        if unreadable {
+            result.and_then(|()| Err(Failure::silent()))
+        } else {
+            result
         }
     }
 
@@ -81,24 +87,43 @@ impl MarkersArgs {
         })
     }
 
-    fn lint(&self, located: &[(String, Located)]) -> Result<(), Failure> {
-        let root = Directory::new(repository_root(&self.directory));
-        let known = known_policies(&root, located)?;
+    fn lint(&self, root: &Path, located: &[(String, Located)]) -> Result<(), Failure> {
+        let root = Directory::new(repository_root(root));
+        let (known, unparsable) = known_policies(&root, located)?;
         let findings = setters::lint(
             located.iter().map(|(path, located)| (path.as_str(), located)),
             Some(&known),
         );
-        let failed = findings.iter().any(|finding| finding.severity == Severity::Error);
-        let rows: Vec<FindingRow> = findings
+        // A file that does not parse is one that Flux skips, even where fluxbot can set its markers.
+        let is_fault = |finding: &Finding| {
+            finding.severity == Severity::Error || matches!(finding.reason, FindingReason::Unparsable(_))
+        };
+        let failed = findings.iter().any(is_fault) || !unparsable.is_empty();
+        let mut rows: Vec<FindingRow> = findings
             .into_iter()
             .map(|finding| FindingRow {
+                severity: if is_fault(&finding) {
+                    Severity::Error
+                } else {
+                    finding.severity
+                }
+                .to_string(),
                 path: finding.path,
                 line: finding.line,
-                severity: finding.severity.to_string(),
                 marker: finding.setter,
                 reason: finding.reason.to_string(),
             })
             .collect();
+        rows.extend(unparsable.into_iter().map(|problem| FindingRow {
+            path: problem.file,
+            line: problem.line,
+            severity: Severity::Error.to_string(),
+            marker: None,
+            reason: format!(
+                "the file declares policies and does not parse: {}",
+                problem.reason
+            ),
+        }));
         output::print(self.output, &rows, |out| {
             for row in &rows {
                 let marker = row
@@ -118,10 +143,11 @@ impl MarkersArgs {
     }
 }
 
-/// Finds the markers of all candidate files.
-fn locate(files: &Directory) -> Result<Vec<(String, Located)>, Failure> {
+/// Finds the markers of all candidate files at a path. The flag tells whether a file could not be read.
+fn locate(files: &Directory, path: &str) -> Result<(Vec<(String, Located)>, bool), Failure> {
     let mut found = Vec::new();
-    for path in files.list("").map_err(Failure::invalid)? {
+    let mut unreadable = false;
+    for path in files.list(path).map_err(Failure::invalid)? {
         if !setters::is_candidate(&path) {
             continue;
         }
@@ -130,10 +156,13 @@ fn locate(files: &Directory) -> Result<Vec<(String, Located)>, Failure> {
                 found.push((path, setters::locate(&content)));
             }
             Ok(_) => {}
-            Err(error) => eprintln!("note: {error}"),
+            Err(error) => {
+                unreadable = true;
+                eprintln!("error: {error}");
+            }
         }
     }
-    Ok(found)
+    Ok((found, unreadable))
 }
 
 /// The top of the Git work tree that holds `directory`, or the folder itself.
@@ -145,12 +174,13 @@ fn repository_root(directory: &Path) -> PathBuf {
     top.map_or_else(|| directory.to_owned(), Path::to_owned)
 }
 
-/// All policies that the files below `root` declare. A policy without a namespace gets it from elsewhere (a kustomization,
+/// All policies that the files below `root` declare, and the files that do not parse although they declare some. A policy without a namespace gets it from elsewhere (a kustomization,
 /// a Flux Kustomization's target namespace), so it counts for the markers of its name in any namespace.
 fn known_policies(
     root: &Directory,
     located: &[(String, Located)],
-) -> Result<BTreeMap<PolicyKey, KnownPolicy>, Failure> {
+) -> Result<(BTreeMap<PolicyKey, KnownPolicy>, Vec<InvalidManifest>), Failure> {
+    let mut unparsable = Vec::new();
     let mut known = BTreeMap::new();
     let mut anywhere = BTreeMap::new();
     for file in root.list("").map_err(Failure::invalid)? {
@@ -163,8 +193,18 @@ fn known_policies(
         if memchr::memmem::find(&content, b"ImagePolicy").is_none() {
             continue;
         }
-        // A file that does not parse cannot be applied, so its policies do not exist.
-        for manifest in Manifest::parse_all(&file, &content).unwrap_or_default() {
+        let manifests = match Manifest::parse_all(&file, &content) {
+            Ok(manifests) => manifests,
+            Err(problem) => {
+                // Markers' files are judged by their markers; templates mention ImagePolicy without the API's name.
+                let declares = memchr::memmem::find(&content, b"image.toolkit.fluxcd.io").is_some();
+                if declares && !located.iter().any(|(path, _)| *path == file) {
+                    unparsable.push(problem);
+                }
+                continue;
+            }
+        };
+        for manifest in manifests {
             if manifest.kind != "ImagePolicy" {
                 continue;
             }
@@ -187,5 +227,5 @@ fn known_policies(
             known.entry(key.clone()).or_insert(*policy);
         }
     }
-    Ok(known)
+    Ok((known, unparsable))
 }

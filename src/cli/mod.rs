@@ -24,8 +24,10 @@ use clap::{Parser, Subcommand};
 #[command(
     name = "fluxbot",
     version,
-    disable_help_subcommand = true,
-    propagate_version = true
+    propagate_version = true,
+    after_help = "Examples:
+  fluxbot update             # what would change in this repository
+  fluxbot markers --lint     # which markers can never work"
 )]
 struct Cli {
     /// What is logged to standard error: error, warn, info, debug or trace, also per module (`fluxbot::scanner=debug`).
@@ -45,7 +47,10 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Try a policy on a list of tags.
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Example:\n  printf '1.0.0\\n1.0.1\\n' | fluxbot policy select --semver 1.0.x"
+    )]
     Policy(policy::PolicyCommand),
     /// Rewrite the marked values of a folder's YAML files to what the policies selected.
     Set(set::SetArgs),
@@ -162,16 +167,21 @@ fn dispatch(command: Command) -> Result<(), Failure> {
     }
 }
 
-/// Starts the runtime for a command that talks to the network.
+/// Starts the runtime for a command that talks to the network, and ends the command when the user interrupts or terminates
+/// it. A command that ends well by itself then is asked first.
 fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::failed(format!("cannot start the runtime: {error}")))?;
     runtime.block_on(async {
+        let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
+            .map_err(|error| Failure::failed(format!("cannot listen for signals: {error}")))?;
         tokio::select! {
+            biased;
             result = future => result,
             _ = tokio::signal::ctrl_c() => Err(Failure::failed("interrupted")),
+            _ = terminate.recv() => Err(Failure::failed("terminated")),
         }
     })
 }

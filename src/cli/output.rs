@@ -28,10 +28,12 @@ pub(super) fn print<T: Serialize>(
     let mut out = io::BufWriter::new(io::stdout().lock());
     let written = match format {
         OutputFormat::Text => text(&mut out),
-        OutputFormat::Json => serde_json::to_writer_pretty(&mut out, value)
+        OutputFormat::Json => serde_json::to_string_pretty(value)
             .map_err(io::Error::other)
-            .and_then(|()| writeln!(out)),
-        OutputFormat::Yaml => yaml_serde::to_writer(&mut out, value).map_err(io::Error::other),
+            .and_then(|text| writeln!(out, "{text}")),
+        OutputFormat::Yaml => yaml_serde::to_string(value)
+            .map_err(io::Error::other)
+            .and_then(|text| write!(out, "{text}")),
     };
     tolerate_closed_pipe(written.and_then(|()| out.flush()))
 }

@@ -139,7 +139,8 @@ fn read_tags() -> Result<TagSnapshot, Failure> {
         let line =
             line.map_err(|error| Failure::invalid(format!("cannot read tags from standard input: {error}")))?;
         let tag = line.trim_end_matches('\r');
-        if !tag.is_empty() {
+        let tag = tag.strip_prefix('\u{feff}').unwrap_or(tag);
+        if !tag.trim().is_empty() {
             tags.push(tag.to_owned());
         }
     }

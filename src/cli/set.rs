@@ -95,7 +95,7 @@ fn read_selections(file: &str) -> Result<(Selections, bool), Failure> {
 }
 
 /// The folder that paths are relative to, and the path below it: a single file stands in its own folder.
-fn root_and_path(directory: &Path) -> Result<(PathBuf, String), Failure> {
+pub(super) fn root_and_path(directory: &Path) -> Result<(PathBuf, String), Failure> {
     let metadata = std::fs::metadata(directory)
         .map_err(|error| Failure::invalid(format!("cannot read {}: {error}", directory.display())))?;
     if metadata.is_dir() {

@@ -12,6 +12,7 @@ use fluxbot_git::RemoteUrl;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::output::OutputFormat;
+use super::set::root_and_path;
 use super::{Failure, block_on};
 use crate::objects::{Directory, Files, ObjectSet, clean_path};
 use crate::scanner::Registry;
@@ -24,7 +25,7 @@ use crate::update::{LoadError, PolicyOutcome, Scanner, Step, foreign_automations
     fluxbot update --objects clusters/beta --push   # one cluster of several, committed and pushed\n  \
     fluxbot update --repo https://git.example/fleet.git --push\n\n\
     Registry credentials come from Secret manifests beside the objects, otherwise from the docker config.\n\
-    Git credentials come from the URL, or from FLUXBOT_GIT_USERNAME and FLUXBOT_GIT_PASSWORD, or from FLUXBOT_GIT_TOKEN.")]
+    Git credentials come from FLUXBOT_GIT_TOKEN, or from FLUXBOT_GIT_USERNAME and FLUXBOT_GIT_PASSWORD, or from the URL.")]
 pub(super) struct UpdateArgs {
     /// The repository: a folder, or a URL.
     #[arg(long, value_name = "DIR|URL", default_value = ".")]
@@ -32,9 +33,10 @@ pub(super) struct UpdateArgs {
     /// The branch to work on, instead of the one that the automations name.
     #[arg(long, value_name = "BRANCH")]
     branch: Option<String>,
-    /// Where the objects are: a folder of the repository, or a local one [default: the whole repository].
+    /// Where the objects are: a folder or file of the repository, or a local one; may be given several times [default: the whole
+    /// repository].
     #[arg(long, value_name = "PATH")]
-    objects: Option<String>,
+    objects: Vec<String>,
     #[command(flatten)]
     mode: ModeArgs,
     /// The form of the summary.
@@ -80,25 +82,36 @@ impl UpdateArgs {
 
     /// Reads the objects from the repository's files, or from a local folder that is not part of them.
     fn load_objects(&self, files: &dyn Files) -> Result<ObjectSet, Failure> {
-        let path = self.objects.as_deref().unwrap_or_default();
-        let inside = if Path::new(path).is_absolute() {
-            None
-        } else {
-            clean_path(path)
-        };
-        let exists_inside = path.is_empty()
-            || inside
-                .as_ref()
-                .is_some_and(|path| files.list(path).is_ok_and(|found| !found.is_empty()));
-        let loaded = match inside {
-            Some(inside) if exists_inside => load_objects(files, &inside),
-            _ if Path::new(path).is_dir() => load_objects(&Directory::new(path), ""),
-            _ => {
-                return Err(Failure::invalid(format!(
-                    "--objects {path}: no such folder in the repository"
-                )));
+        let mut inside = Vec::new();
+        let mut outside = Vec::new();
+        for path in &self.objects {
+            let in_tree = if Path::new(path).is_absolute() {
+                None
+            } else {
+                clean_path(path)
+            };
+            match in_tree.filter(|path| files.list(path).is_ok_and(|found| !found.is_empty())) {
+                Some(path) => inside.push(path),
+                None if Path::new(path).exists() => {
+                    let (root, path) = root_and_path(Path::new(path))?;
+                    outside.push((Directory::new(root), path));
+                }
+                None => {
+                    let reason = format!("--objects {path}: no such folder or file in the repository");
+                    return Err(Failure::invalid(reason));
+                }
             }
-        };
+        }
+        if self.objects.is_empty() {
+            inside.push(String::new());
+        }
+        let mut places: Vec<(&dyn Files, &str)> = inside.iter().map(|path| (files, path.as_str())).collect();
+        places.extend(
+            outside
+                .iter()
+                .map(|(directory, path)| (directory as &dyn Files, path.as_str())),
+        );
+        let loaded = load_objects(&places);
         let objects = loaded.map_err(|error| {
             let hint = matches!(error, LoadError::Duplicate(_));
             let failure = Failure::invalid(error);

@@ -95,7 +95,7 @@ impl Cluster {
         let (snapshot, _, head) = tokio::task::spawn_blocking(move || reader.read(None)).await??;
         let head = head.ok_or_else(|| anyhow::anyhow!("the repository is empty"))?;
         let files = GitTree::of_commit(snapshot, &head)?;
-        let objects = update::load_objects(&files, &format!("clusters/{name}"))?;
+        let objects = update::load_objects(&[(&files, &format!("clusters/{name}"))])?;
         let scanner = Scanner::new(Registry::new(clients), Keychain::default());
         let mut cluster = Self {
             name: name.to_owned(),

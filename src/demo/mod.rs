@@ -234,10 +234,17 @@ impl Demo {
 
     /// Shows what happens to tags that the user pushes.
     async fn follow(&mut self) -> anyhow::Result<()> {
-        while let Some(event) = self.events.recv().await {
-            self.screen.event(&event, Duration::ZERO);
+        let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+        loop {
+            tokio::select! {
+                event = self.events.recv() => match event {
+                    Some(event) => self.screen.news(&event),
+                    None => return Ok(()),
+                },
+                _ = tokio::signal::ctrl_c() => return Ok(()),
+                _ = terminate.recv() => return Ok(()),
+            }
         }
-        Ok(())
     }
 }
 

@@ -1,12 +1,17 @@
 //! What the demo prints.
 
-use std::io::{IsTerminal as _, stdout};
+use std::io::{IsTerminal as _, Write as _, stdout};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
 use super::cluster::{Cluster, Event, What};
 use super::scenario::Scene;
+
+/// Prints a line. A reader that has gone is no reason to stop: with `--once` the exit code still tells.
+macro_rules! say {
+    ($($text:tt)*) => { drop(writeln!(stdout(), $($text)*)) };
+}
 
 /// How many digits of a commit's id are shown.
 const SHORT_ID: usize = 7;
@@ -66,17 +71,17 @@ impl Screen {
     }
 
     pub(super) fn title(&self, text: &str) {
-        println!("{}", self.paint("1", text));
+        say!("{}", self.paint("1", text));
     }
 
     pub(super) fn parts(registry: &SocketAddr, git: &SocketAddr) {
-        println!("  registry    http://{registry}  (OCI distribution, in memory)");
-        println!("  Git server  http://{git}/fleet.git  (git http-backend)");
+        say!("  registry    http://{registry}  (OCI distribution, in memory)");
+        say!("  Git server  http://{git}/fleet.git  (git http-backend)");
     }
 
     pub(super) fn cluster(name: &str, cluster: &Cluster) {
         let objects = &cluster.objects;
-        println!(
+        say!(
             "  {name:<11} {} image repositories, {} policies, {} automations in clusters/{name}",
             objects.repositories.len(),
             objects.policies.len(),
@@ -85,14 +90,14 @@ impl Screen {
     }
 
     pub(super) fn scene(&self, number: usize, title: &str) {
-        println!("\n{}", self.paint("1", &format!("{number}. {title}")));
+        say!("\n{}", self.paint("1", &format!("{number}. {title}")));
     }
 
     fn step(&self, after: Option<Duration>, colour: &str, word: &str, text: &str) {
         let time = after.map_or_else(String::new, |after| {
             format!("+{:.1} ms", after.as_secs_f64() * 1000.0)
         });
-        println!(
+        say!(
             "  {time:>11}  {}  {text}",
             self.paint(colour, &format!("{word:<9}"))
         );
@@ -103,11 +108,20 @@ impl Screen {
     }
 
     pub(super) fn event(&self, event: &Event, after: Duration) {
+        self.show(event, Some(after));
+    }
+
+    /// Shows something that no scene led to, so that there is nothing to count from.
+    pub(super) fn news(&self, event: &Event) {
+        self.show(event, None);
+    }
+
+    fn show(&self, event: &Event, after: Option<Duration>) {
         let cluster = format!("{:<11}", event.cluster);
         match &event.what {
             What::Seen { image, added, tags } => {
                 self.step(
-                    Some(after),
+                    after,
                     "36",
                     "seen",
                     &format!("{cluster} {image} has {tags} tags, new: {}", added.join(", ")),
@@ -121,7 +135,7 @@ impl Screen {
             } => {
                 let before = before.as_ref().map_or("nothing", |image| image.tag());
                 let text = format!("{cluster} {policy} {before} -> {}: {why}", image.tag());
-                self.step(Some(after), "33", "selected", &text);
+                self.step(after, "33", "selected", &text);
             }
             What::Kept {
                 policy,
@@ -129,7 +143,7 @@ impl Screen {
                 why,
             } => {
                 let text = format!("{cluster} {policy} stays at {}: {why}", selected.tag());
-                self.step(Some(after), "33", "kept", &text);
+                self.step(after, "33", "kept", &text);
             }
             What::Committed {
                 commit,
@@ -143,18 +157,18 @@ impl Screen {
                     count => format!(", after {count} lost races"),
                 };
                 self.step(
-                    Some(after),
+                    after,
                     "32",
                     "committed",
                     &format!("{cluster} {} on {branch}{races}", short(commit)),
                 );
                 for (path, change) in changes.changes() {
-                    println!("{:26}{path}:{}  {}", "", change.line, change.marker);
-                    println!("{:26}{}", "", self.paint("31", &format!("- {}", change.old)));
-                    println!("{:26}{}", "", self.paint("32", &format!("+ {}", change.new)));
+                    say!("{:26}{path}:{}  {}", "", change.line, change.marker);
+                    say!("{:26}{}", "", self.paint("31", &format!("- {}", change.old)));
+                    say!("{:26}{}", "", self.paint("32", &format!("+ {}", change.new)));
                 }
             }
-            What::Failed { reason } => self.step(Some(after), "31", "failed", &format!("{cluster} {reason}")),
+            What::Failed { reason } => self.step(after, "31", "failed", &format!("{cluster} {reason}")),
         }
     }
 
@@ -168,10 +182,13 @@ impl Screen {
     }
 
     pub(super) fn summary(&self, rows: &[SummaryRow]) {
-        println!("\n{}", self.paint("1", "Summary: milliseconds after the push"));
-        println!(
+        say!("\n{}", self.paint("1", "Summary: milliseconds after the push"));
+        say!(
             "  {:>8}  {:>8}  {:>9}  {:<32}  update",
-            "seen", "selected", "committed", "commits"
+            "seen",
+            "selected",
+            "committed",
+            "commits"
         );
         for row in rows {
             let cell = |time: Option<Duration>| {
@@ -185,7 +202,7 @@ impl Screen {
             } else {
                 row.commits.join(" ")
             };
-            println!(
+            say!(
                 "  {:>8}  {:>8}  {:>9}  {commits:<32}  {}",
                 cell(row.seen),
                 cell(row.selected),
@@ -196,24 +213,24 @@ impl Screen {
     }
 
     pub(super) fn verified(by_fluxbot: usize, by_person: usize) {
-        println!(
+        say!(
             "\nChecked with git: {by_fluxbot} commits of fluxbot change marked values alone, {by_person} of {by_person} \
              commits of a person are still there, fsck is clean."
         );
     }
 
     pub(super) fn look_further(&self, registry: &SocketAddr, git: &SocketAddr, folder: &Path) {
-        println!("\n{}", self.paint("1", "Look further, while this runs"));
-        println!("  git clone http://{git}/fleet.git && git -C fleet log --patch --author=fluxbot");
-        println!("  fluxbot scan --insecure {registry}/btoll/debug");
-        println!("  fluxbot markers --lint fleet");
-        println!("  fluxbot update --repo http://{git}/fleet.git --objects clusters/beta");
-        println!("  # a tag of your own, as 1.0.2 under another name:");
-        println!("  curl -s http://{registry}/v2/btoll/debug/manifests/1.0.2 | curl -sT - \\");
-        println!(
+        say!("\n{}", self.paint("1", "Look further, while this runs"));
+        say!("  git clone http://{git}/fleet.git && git -C fleet log --patch --author=fluxbot");
+        say!("  fluxbot scan --insecure {registry}/btoll/debug");
+        say!("  fluxbot markers --lint fleet");
+        say!("  fluxbot update --repo http://{git}/fleet.git --objects clusters/beta");
+        say!("  # a tag of your own, as 1.0.2 under another name:");
+        say!("  curl -s http://{registry}/v2/btoll/debug/manifests/1.0.2 | curl -sT - \\");
+        say!(
             "    -H 'Content-Type: application/vnd.oci.image.index.v1+json' http://{registry}/v2/btoll/debug/manifests/1.0.9"
         );
-        println!(
+        say!(
             "  The bare repository is {}",
             folder.join("git/fleet.git").display()
         );

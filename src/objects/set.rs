@@ -7,9 +7,10 @@ use fluxbot_api::image::{ImagePolicy, ImageRepository, ImageUpdateAutomation};
 use fluxbot_api::source::GitRepository;
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::{InvalidManifest, Manifest};
-use crate::image::{ImageRef, InvalidImageRef, PolicyKey};
+use crate::image::{ImageRef, PolicyKey};
 
 /// The namespace of an object whose file names none, as `kubectl apply` would choose it.
 const DEFAULT_NAMESPACE: &str = "default";
@@ -225,24 +226,39 @@ fn insert<T: DeserializeOwned + kube::Resource>(
     Ok(())
 }
 
-/// Reads `status.latestRef` of an `ImagePolicy` manifest; `None` when it has none yet.
+/// Reads the selected image of an `ImagePolicy` manifest: `status.latestRef`, or `status.latestImage` of Flux before 2.6;
+/// `None` when it has none yet.
 pub fn selection_of(manifest: &Manifest) -> Result<Option<(PolicyKey, ImageRef)>, InvalidManifest> {
-    let text = |field: &str| {
-        let value = manifest.value.pointer(&format!("/status/latestRef/{field}"));
-        value.and_then(serde_json::Value::as_str).map(str::to_owned)
+    let invalid = |reason: String| InvalidManifest {
+        file: manifest.file.clone(),
+        line: manifest.line,
+        reason: format!("ImagePolicy {}: {reason}", manifest.name),
     };
-    let (Some(name), Some(tag)) = (text("name").or_else(|| text("image")), text("tag")) else {
+    let at = |pointer: &str| manifest.value.pointer(pointer).filter(|value| !value.is_null());
+    let text = |pointer: &str| match at(pointer) {
+        Some(Value::String(text)) => Ok(Some(text.clone())),
+        Some(other) => Err(invalid(format!(
+            "{} must be text, and is {other}; put it in quotes",
+            pointer.replace('/', ".")
+        ))),
+        None => Ok(None),
+    };
+    let (name, tag, digest) = if at("/status/latestRef").is_some() {
+        let name = text("/status/latestRef/name")?
+            .ok_or_else(|| invalid("status.latestRef has no name".to_owned()))?;
+        let tag = text("/status/latestRef/tag")?
+            .ok_or_else(|| invalid("status.latestRef has no tag".to_owned()))?;
+        (name, tag, text("/status/latestRef/digest")?)
+    } else if let Some(image) = text("/status/latestImage")? {
+        let (name, tag) = image
+            .rsplit_once(':')
+            .filter(|(_, tag)| !tag.contains('/'))
+            .ok_or_else(|| invalid(format!("status.latestImage '{image}' has no tag")))?;
+        (name.to_owned(), tag.to_owned(), None)
+    } else {
         return Ok(None);
     };
-    let image =
-        ImageRef::new(name, tag, text("digest")).map_err(|error: InvalidImageRef| InvalidManifest {
-            file: manifest.file.clone(),
-            line: manifest.line,
-            reason: format!("ImagePolicy {}: {error}", manifest.name),
-        })?;
-    let namespace = manifest
-        .namespace
-        .clone()
-        .unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned());
-    Ok(Some((PolicyKey::new(namespace, &manifest.name), image)))
+    let image = ImageRef::new(name, tag, digest).map_err(|error| invalid(error.to_string()))?;
+    let key = key_of(manifest);
+    Ok(Some((PolicyKey::new(key.namespace, key.name), image)))
 }

@@ -53,6 +53,20 @@ fn a_selection_is_read_from_the_status() {
             "btoll/debug:1.0.1".to_owned()
         )
     );
+    let old = format!("{POLICY}status:\n  latestImage: forge.example:5000/btoll/debug:1.0.1\n");
+    let (_, image) = selection_of(&Manifest::parse_all("p.yaml", old.as_bytes()).unwrap()[0])
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        (image.name(), image.tag()),
+        ("forge.example:5000/btoll/debug", "1.0.1")
+    );
+    let number = format!("{POLICY}status:\n  latestRef: {{name: a, tag: 1.10}}\n");
+    let error = selection_of(&Manifest::parse_all("p.yaml", number.as_bytes()).unwrap()[0]).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "p.yaml:1: ImagePolicy debug: .status.latestRef.tag must be text, and is 1.1; put it in quotes"
+    );
     let without = Manifest::parse_all("p.yaml", POLICY.as_bytes()).unwrap();
     assert_eq!(selection_of(&without[0]).unwrap(), None);
 }

@@ -163,3 +163,131 @@ fn a_broken_file_is_reported_and_the_others_are_read() {
             .starts_with("b.yaml:1: ImagePolicy b is invalid")
     );
 }
+
+#[test]
+fn kustomizations_below_a_plain_folder_are_built_as_one_each() {
+    let files = tree(&[
+        (
+            "apps/overlays/beta/kustomization.yaml",
+            "namespace: apps\nresources: [../../base]\n",
+        ),
+        ("apps/base/kustomization.yaml", "resources: [policy.yaml]\n"),
+        ("apps/base/policy.yaml", POLICY_WITHOUT_NAMESPACE),
+        ("apps/base/unlisted.yaml", POLICY),
+        ("clusters/beta/flux.yaml", "# nothing\n"),
+    ]);
+    let set = load(&files, "").unwrap();
+    let keys: Vec<String> = set.policies.keys().map(ToString::to_string).collect();
+    assert_eq!(
+        keys,
+        ["apps/debug"],
+        "once, in the namespace that the overlay gives"
+    );
+}
+
+#[test]
+fn a_kustomization_that_cannot_be_built_matters_only_when_it_holds_image_objects() {
+    let other = (
+        "web/kustomization.yaml",
+        "patches: []\nresources: [service.yaml]\n",
+    );
+    let service = (
+        "web/service.yaml",
+        "apiVersion: v1\nkind: Service\nmetadata: {name: web}\n",
+    );
+    let policy = ("images/policy.yaml", POLICY);
+    assert_eq!(
+        load(&tree(&[other, service, policy]), "").unwrap().policies.len(),
+        1
+    );
+    let error = load(&tree(&[other, service, ("web/policy.yaml", POLICY)]), "").unwrap_err();
+    assert!(
+        error.starts_with("web/kustomization.yaml: field 'patches' is not supported yet"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_kustomization_may_mention_flux_and_a_flux_kustomization_lists_nothing() {
+    let mention = "# applied by kustomize.toolkit.fluxcd.io\nresources: [policy.yaml]\n";
+    let files = tree(&[
+        ("a/kustomization.yaml", mention),
+        ("a/policy.yaml", POLICY),
+        ("a/unlisted.yaml", POLICY),
+    ]);
+    assert_eq!(load(&files, "a").unwrap().policies.len(), 1);
+    let flux = "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: a}\n";
+    let files = tree(&[("a/kustomization.yaml", flux), ("a/policy.yaml", POLICY)]);
+    assert_eq!(load(&files, "a").unwrap().policies.len(), 1);
+}
+
+#[test]
+fn kustomizations_that_double_are_stopped() {
+    let names: Vec<(String, String)> = (0..40)
+        .map(|level| {
+            let next = format!("{:02}", level + 1);
+            // Two folders that both list the two of the next level.
+            (
+                format!("{level:02}"),
+                format!("resources: [../{next}, ../{next}/.]\n"),
+            )
+        })
+        .collect();
+    let mut files = BTreeMap::new();
+    for (name, content) in &names {
+        files.insert(
+            &*Box::leak(format!("{name}/kustomization.yaml").into_boxed_str()),
+            &*Box::leak(content.clone().into_boxed_str()),
+        );
+    }
+    files.insert("40/kustomization.yaml", "resources: []\n");
+    assert!(load(&Tree(files), "00").unwrap_err().contains("times"));
+}
+
+#[test]
+fn what_image_automation_does_not_use_breaks_nothing() {
+    let secret = |name: &str, data: &str| {
+        format!("---\napiVersion: v1\nkind: Secret\nmetadata: {{name: {name}}}\n{data}\n")
+    };
+    let secrets = [
+        secret("invalid", "stringData: {password: 31337}"),
+        secret("encrypted", "data: {a: 'ENC[AES256_GCM,data:x]'}"),
+        secret("twice", "data: {}"),
+    ]
+    .concat();
+    let files = Tree(
+        [
+            ("policy.yaml", POLICY),
+            ("a.yaml", &*Box::leak(secrets.into_boxed_str())),
+            (
+                "b.yaml",
+                &*Box::leak(secret("twice", "data: {}").into_boxed_str()),
+            ),
+            (
+                "chart/templates/x.yaml",
+                "{{ if .Values.x }}\nkind: Secret\n{{ end }}\n",
+            ),
+        ]
+        .into_iter()
+        .collect(),
+    );
+    let set = load(&files, "").unwrap();
+    assert_eq!(
+        (set.policies.len(), set.problems.len()),
+        (1, 0),
+        "{:?}",
+        set.problems
+    );
+    let secret = |name: &str| set.secret(&crate::objects::ObjectKey::new("default", name));
+    let invalid = secret("invalid").unwrap_err();
+    assert!(
+        invalid.starts_with("a.yaml:2: Secret invalid is invalid") && !invalid.contains("31337"),
+        "{invalid}"
+    );
+    assert!(
+        secret("twice")
+            .unwrap_err()
+            .contains("declared twice: in a.yaml:12 and in b.yaml:2")
+    );
+    assert!(secret("absent").unwrap().is_none());
+}

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use fluxbot_api::image::ImageUpdateAutomation;
 use fluxbot_api::source::GitRepository;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
 use super::{PolicyOutcome, Step, selections_for};
 use crate::committer::{self, CommitPlan, Landed, Landing, PlanDefaults, Work, Writer};
@@ -67,6 +68,34 @@ fn source_of<'a>(
     objects.sources.get(&source).map(|found| &found.object)
 }
 
+/// Refuses a label selector that Kubernetes does not know.
+fn check_selector(selector: Option<&LabelSelector>) -> Result<(), String> {
+    for expression in selector
+        .and_then(|selector| selector.match_expressions.as_ref())
+        .into_iter()
+        .flatten()
+    {
+        let values = expression.values.as_ref().map_or(0, Vec::len);
+        let fits = match expression.operator.as_str() {
+            "In" | "NotIn" => values > 0,
+            "Exists" | "DoesNotExist" => values == 0,
+            _ => {
+                return Err(format!(
+                    "invalid policy selector: {:?} is not a valid label selector operator",
+                    expression.operator
+                ));
+            }
+        };
+        if !fits {
+            return Err(format!(
+                "invalid policy selector: operator {} with {values} values",
+                expression.operator
+            ));
+        }
+    }
+    Ok(())
+}
+
 /// Plans every automation that is not suspended.
 #[must_use]
 pub fn plan_works(objects: &ObjectSet, outcomes: &[PolicyOutcome], defaults: &PlanDefaults) -> PlannedWorks {
@@ -77,12 +106,12 @@ pub fn plan_works(objects: &ObjectSet, outcomes: &[PolicyOutcome], defaults: &Pl
             continue;
         }
         let source = source_of(objects, key, automation);
-        let work = committer::plan(automation, source, defaults)
+        let work = check_selector(automation.spec.policy_selector.as_ref())
+            .and_then(|()| committer::plan(automation, source, defaults).map_err(|error| error.to_string()))
             .map(|plan| Work {
                 plan,
                 selections: selections_for(outcomes, objects, key),
-            })
-            .map_err(|error| error.to_string());
+            });
         works.push((key.clone(), work));
     }
     works

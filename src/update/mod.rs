@@ -33,15 +33,21 @@ pub enum LoadError {
     Duplicate(#[from] Duplicate),
 }
 
-/// Reads the objects at `path`: a kustomization, a folder, or one file.
-pub fn load_objects(files: &dyn Files, path: &str) -> Result<ObjectSet, LoadError> {
+/// Reads the objects at some paths of some trees: kustomizations, folders, or files.
+pub fn load_objects(places: &[(&dyn Files, &str)]) -> Result<ObjectSet, LoadError> {
     let interest = Interest {
         may_be_in: ObjectSet::may_be_in,
         must_be_read: ObjectSet::must_be_read,
         is_vital: ObjectSet::is_vital,
     };
-    let built = sync::build(files, path, interest)?;
-    Ok(ObjectSet::from_manifests(&built.manifests, built.problems)?)
+    let mut manifests = Vec::new();
+    let mut problems = Vec::new();
+    for (files, path) in places {
+        let built = sync::build(*files, path, interest)?;
+        manifests.extend(built.manifests);
+        problems.extend(built.problems);
+    }
+    Ok(ObjectSet::from_manifests(&manifests, problems)?)
 }
 
 /// Something that happened, for whoever watches.

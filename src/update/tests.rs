@@ -35,7 +35,7 @@ fn policy(namespace: &str, name: &str, repository: &str, rule: &str) -> String {
 }
 
 fn load(parts: &[String]) -> ObjectSet {
-    load_objects(&Objects(parts.concat()), "").unwrap()
+    load_objects(&[(&Objects(parts.concat()), "")]).unwrap()
 }
 
 fn scans(of: &[(&str, &str, &[&str])]) -> BTreeMap<ObjectKey, Scan> {

@@ -65,6 +65,7 @@ const IMPURE: &[&str] = &[
     "Instant::now",
     "Timestamp::now",
     "rand::",
+    "fluxbot_git",
 ];
 
 fn rust_files(path: &Path, found: &mut Vec<PathBuf>) {

@@ -2,7 +2,7 @@
 
 use super::fixture::{deployment, semver_repository, update};
 use crate::support::control::{Action, Fault};
-use crate::support::git::{GitServer, PASSWORD};
+use crate::support::git::GitServer;
 
 #[tokio::test]
 async fn when_the_answer_to_a_push_is_lost_there_is_no_second_commit() {
@@ -93,7 +93,7 @@ async fn the_text_of_a_hook_that_refuses_is_shown_without_its_control_characters
 async fn wrong_credentials_are_named_by_host_and_never_printed() {
     let (_, repository) = semver_repository("denied").await;
     let run = update(&repository, &["--push"])
-        .env("FLUXBOT_GIT_PASSWORD", "not-the-password-31337")
+        .env("FLUXBOT_GIT_PASSWORD", "not-the-password")
         .run()
         .await;
     let errors = run.failure(1);
@@ -101,10 +101,7 @@ async fn wrong_credentials_are_named_by_host_and_never_printed() {
         errors.contains("authentication rejected by 127.0.0.1"),
         "{errors}"
     );
-    assert!(
-        !errors.contains("31337") && !errors.contains(PASSWORD.repeat(2).as_str()),
-        "{errors}"
-    );
+    assert!(!errors.contains("not-the-password"), "{errors}");
 }
 
 #[tokio::test]

@@ -313,3 +313,25 @@ async fn a_local_bare_repository_is_pushed_to_by_path_and_by_file_url() {
     assert_eq!(repository.log("main").len(), 3);
     repository.fsck();
 }
+
+#[tokio::test]
+async fn an_update_path_that_does_not_exist_fails_its_automation_alone() {
+    let (registry, repository) = semver_repository("no-path").await;
+    registry.push_tags("no-path", &["1.0.1"]).await;
+    let app = App {
+        name: "lost",
+        policy: "{semver: {range: 1.0.x}}",
+        path: "gone/away",
+    };
+    let lost = objects(&app, &registry.image("no-path"), "");
+    repository.commit_files("main", "lost", &[("clusters/beta/lost.yaml", &lost)]);
+    let run = update(&repository, &["--push"]).run().await;
+    let errors = run.failure(1);
+    assert!(
+        errors.contains(
+            "flux-system/lost: failed to apply policies: spec.update.path 'gone/away' does not exist"
+        ),
+        "{errors}"
+    );
+    assert!(repository.show("main", "apps/no-path.yaml").contains(":1.0.1\""));
+}

@@ -109,3 +109,37 @@ async fn lint_finds_policies_in_the_whole_repository() {
     stdout(git(folder.path()).args(["init", "--quiet"]));
     lint().await.success();
 }
+
+#[tokio::test]
+async fn lint_fails_on_files_that_do_not_parse() {
+    let broken_markers = folder(&[
+        ("a.yaml", "a: [\nb: 1 # {\"$imagepolicy\": \"ns:app\"}\n"),
+        ("policy.yaml", POLICY),
+    ]);
+    let run = Fluxbot::new(["markers", "--lint"])
+        .current_dir(broken_markers.path())
+        .run()
+        .await;
+    run.failure(1);
+    assert!(run.stdout.starts_with("a.yaml:"), "{}", run.stdout);
+    let broken_policy = folder(&[("policy.yaml", &POLICY.replace("range: '*'", "range: >>"))]);
+    let run = Fluxbot::new(["markers", "--lint"])
+        .current_dir(broken_policy.path())
+        .run()
+        .await;
+    run.failure(1);
+    assert!(run.stdout.starts_with("policy.yaml:"), "{}", run.stdout);
+}
+
+#[tokio::test]
+async fn one_file_can_be_listed() {
+    let folder = folder(&[
+        ("a.yaml", "a: x:1 # {\"$imagepolicy\": \"ns:app\"}\n"),
+        ("b.yaml", "b: 1 # {\"$imagepolicy\": \"ns:app\"}\n"),
+    ]);
+    let run = Fluxbot::new(["markers", "a.yaml"])
+        .current_dir(folder.path())
+        .run()
+        .await;
+    assert_eq!(run.success(), "a.yaml:1  ns:app  x:1\n");
+}

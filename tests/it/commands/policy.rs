@@ -69,6 +69,15 @@ async fn no_tags_at_all_is_exit_code_1() {
 }
 
 #[tokio::test]
+async fn a_byte_order_mark_and_blank_lines_are_no_tags() {
+    let run = Fluxbot::new(["policy", "select", "--semver", "1.0.x"])
+        .stdin("\u{feff}1.0.5\n  \n1.0.1\n")
+        .run()
+        .await;
+    assert_eq!(run.success(), "1.0.5\n");
+}
+
+#[tokio::test]
 async fn explain_gives_each_tag_a_verdict() {
     let run = Fluxbot::new(["policy", "explain", "--semver", "1.0.x"])
         .stdin(TAGS)

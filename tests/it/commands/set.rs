@@ -195,6 +195,15 @@ async fn the_conformance_cases_change_what_upstream_changes() {
                 ours.remove(found);
             }
         }
+        // Files that upstream cannot read are ours alone; in the others, nothing more may change.
+        let unread_upstream = ["14-bareseq", "15-helmtpl", "b"]
+            .iter()
+            .any(|name| case.ends_with(name));
+        assert!(
+            unread_upstream || ours.is_empty(),
+            "{}: also changed {ours:?}",
+            case.display()
+        );
         for (name, content) in before {
             let after = fs::read(folder.path().join(&name)).unwrap();
             let lines = |bytes: &[u8]| {

@@ -1,10 +1,12 @@
-//! What every command has: help with an example, exit code 2 for wrong usage, a quiet end when the reader is gone.
+//! What every command has: help with an example, and exit code 2 for wrong usage.
 
 use rstest::rstest;
 
 use crate::support::cli::Fluxbot;
 
 #[rstest]
+#[case(&[])]
+#[case(&["policy"])]
 #[case(&["policy", "select"])]
 #[case(&["policy", "explain"])]
 #[case(&["set"])]
@@ -32,6 +34,7 @@ async fn every_command_has_help_with_an_example(#[case] command: &[&str]) {
 #[case(&["update", "--repo", "git@host.example:x.git"])]
 #[case(&["update", "--repo", "ext::sh -c true"])]
 #[case(&["--log-level", "a=b=c", "crds"])]
+#[case(&["--log-level", "bogus", "crds"])]
 #[tokio::test]
 async fn wrong_usage_is_exit_code_2(#[case] arguments: &[&str]) {
     let run = Fluxbot::new(arguments).run().await;

@@ -250,7 +250,10 @@ async fn basic_credentials_are_checked() {
     assert_eq!(status(PASSWORD).await, StatusCode::OK);
     assert_eq!(status("wrong").await, StatusCode::UNAUTHORIZED);
     let config: Value = serde_json::from_str(&registry.docker_config()).unwrap();
-    assert_eq!(config["auths"][registry.host()]["auth"], "Zmx1eGJvdDpmbHV4Ym90");
+    assert_eq!(
+        config["auths"][registry.host()]["auth"],
+        "Zmx1eGJvdDpjb3JyZWN0LWhvcnNlLTMxMzM3"
+    );
 }
 
 #[tokio::test]

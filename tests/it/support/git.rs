@@ -15,7 +15,7 @@ use super::server::{Ready, Server};
 /// The user whom every test server knows.
 pub const USER: &str = "fluxbot";
 /// The password of that user.
-pub const PASSWORD: &str = "fluxbot";
+pub const PASSWORD: &str = "correct-horse-31337";
 
 /// What is special about a server of one's own.
 #[derive(Debug, Clone, Copy, Default)]

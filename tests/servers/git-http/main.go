@@ -17,7 +17,7 @@ func main() {
 	site := serving.RegisterHTTPFlags()
 	root := flag.String("root", "", "directory with the bare repositories (default: one that goes away)")
 	user := flag.String("user", "fluxbot", "the user that may read and write")
-	password := flag.String("password", "fluxbot", "the password of the user")
+	password := flag.String("password", "correct-horse-31337", "the password of the user")
 	bearer := flag.String("bearer", "", "a token that may read and write, too")
 	anonymousRead := flag.Bool("anonymous-read", false, "let everybody read")
 	flag.Parse()

@@ -32,7 +32,7 @@ func main() {
 	anonymousPull := flag.Bool("anonymous-pull", false, "with --token-auth: give everybody tokens to pull")
 	tokenLifetime := flag.Duration("token-lifetime", 5*time.Minute, "with --token-auth: how long a token lives")
 	user := flag.String("user", "fluxbot", "the user that --basic-auth and --token-auth know")
-	password := flag.String("password", "fluxbot", "the password of the user")
+	password := flag.String("password", "correct-horse-31337", "the password of the user")
 	pageSize := flag.Int("page-size", 0, "list at most this many tags at once, also when not asked to (0: all)")
 	flag.Parse()
 
