@@ -7,7 +7,7 @@ out="$(mktemp -d)"
 trap 'rm -rf "$out"' EXIT
 mkdir -p "$out/charts/fluxbot/crds"
 
-fluxbot() { cargo run --quiet --features demo --bin fluxbot -- "$@"; }
+fluxbot() { cargo run --quiet --locked --bin fluxbot -- "$@"; }
 fluxbot crds --directory "$out/charts/fluxbot/crds"
 fluxbot reference "$out/docs"
 

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{Failure, block_on};
+use super::Failure;
 
 /// Watch the main job work on real parts: a registry, a Git server and a repository made for it.
 #[derive(Debug, Args)]
@@ -26,6 +26,21 @@ impl DemoArgs {
                 Failure::invalid("--cluster is not supported yet").hint("run fluxbot demo --no-cluster")
             );
         }
-        block_on(async move { crate::demo::run(self.once).await.map_err(Failure::from) })
+        self.start()
+    }
+
+    #[cfg(feature = "demo")]
+    fn start(self) -> Result<(), Failure> {
+        super::block_on(async move { crate::demo::run(self.once).await.map_err(Failure::from) })
+    }
+
+    #[cfg(not(feature = "demo"))]
+    fn start(self) -> Result<(), Failure> {
+        let command = if self.once {
+            "run make demo ARGS=--once"
+        } else {
+            "run make demo"
+        };
+        Err(Failure::invalid("this binary was built without the demo").hint(command))
     }
 }

@@ -4,7 +4,6 @@
 //! or invalid input.
 
 mod crds;
-#[cfg(feature = "demo")]
 mod demo;
 mod markers;
 mod output;
@@ -66,7 +65,6 @@ enum Command {
     #[command(hide = true)]
     Reference(reference::ReferenceArgs),
     /// Watch the main job work on real parts: a registry, a Git server and a repository made for it.
-    #[cfg(feature = "demo")]
     Demo(demo::DemoArgs),
 }
 
@@ -162,7 +160,6 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Update(args) => args.run(),
         Command::Crds(args) => args.run(),
         Command::Reference(args) => args.run(),
-        #[cfg(feature = "demo")]
         Command::Demo(args) => args.run(),
     }
 }

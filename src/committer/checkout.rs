@@ -106,14 +106,22 @@ impl Checkout {
         Ok(stack.landed)
     }
 
-    /// Brings commits that were built on the checked-out commit into the checkout.
-    pub fn take(self, layers: &[Layer]) -> Result<(), CheckoutError> {
+    /// Brings commits that were built on the checked-out commit into the checkout. Gives it as it is then.
+    pub fn take(self, layers: &[Layer]) -> Result<Self, CheckoutError> {
         let mut tree = self.tree;
         for layer in layers {
             tree.commit(&layer.commit, &layer.edits)?;
             // A work tree stays what it was when it was opened.
             tree = WorkTree::open(tree.root())?;
         }
-        Ok(())
+        Ok(Self {
+            tree,
+            index: self.index,
+        })
+    }
+
+    /// Records that the remote branch is at the checked-out commit, as `git push` does.
+    pub fn record_push(&self) -> Result<(), CheckoutError> {
+        Ok(self.tree.record_push()?)
     }
 }

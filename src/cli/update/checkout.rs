@@ -138,7 +138,11 @@ async fn follow(checkout: Checkout, landings: Vec<Landing>) -> Result<(), Failur
         tip = landing.layers.last().map(|layer| layer.commit.id());
         layers.extend(landing.layers);
     }
-    if let Err(error) = blocking(move || checkout.take(&layers)).await? {
+    if layers.is_empty() {
+        return Ok(());
+    }
+    let taken = blocking(move || checkout.take(&layers).and_then(|checkout| checkout.record_push())).await?;
+    if let Err(error) = taken {
         eprintln!("note: pushed, but the checkout could not follow: {error}; run git pull");
     }
     Ok(())

@@ -85,6 +85,8 @@ async fn push_commits_pushes_and_leaves_the_checkout_at_the_pushed_commit() {
     let pushed = repository.revision("main").unwrap();
     assert_eq!(stdout(git(&clone).args(["rev-parse", "HEAD"])), pushed);
     assert_eq!(status(&clone), "");
+    let tracked = stdout(git(&clone).args(["rev-parse", "origin/main"]));
+    assert_eq!(tracked, pushed, "git status must not call it unpushed");
     assert!(
         repository
             .show("main", "apps/checkout-push.yaml")

@@ -14,6 +14,7 @@ use crate::support::cli::Fluxbot;
 #[case(&["scan"])]
 #[case(&["update"])]
 #[case(&["crds"])]
+#[case(&["demo"])]
 #[tokio::test]
 async fn every_command_has_help_with_an_example(#[case] command: &[&str]) {
     let run = Fluxbot::new(command.iter().chain(&["--help"])).run().await;
@@ -28,6 +29,7 @@ async fn every_command_has_help_with_an_example(#[case] command: &[&str]) {
 #[rstest]
 #[case(&[])]
 #[case(&["unknown"])]
+#[case(&["demo", "--cluster"])]
 #[case(&["update", "--commit", "--push"])]
 #[case(&["update", "--commit", "--repo", "http://127.0.0.1:1/x.git"])]
 #[case(&["update", "--repo", "ssh://git@host.example/x.git"])]

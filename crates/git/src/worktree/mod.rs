@@ -190,6 +190,32 @@ impl WorkTree {
         Ok(())
     }
 
+    /// Records that the remote branch that this branch follows is at the checked-out commit, as `git push` does, so that
+    /// `git status` does not call the pushed commits unpushed. Without such a record there is nothing to bring up to date.
+    pub fn record_push(&self) -> Result<(), WorkTreeError> {
+        let (Some(head), Some(upstream)) = (self.head, self.upstream()) else {
+            return Ok(());
+        };
+        let remote = self.setting(&format!("branch.{}.remote", self.branch.short()));
+        let name = format!(
+            "refs/remotes/{}/{}",
+            remote.as_deref().unwrap_or("origin"),
+            upstream.short()
+        );
+        let Ok(Some(tracked)) = self.repository.try_find_reference(&name) else {
+            return Ok(());
+        };
+        let Some(old) = tracked.try_id() else {
+            return Ok(());
+        };
+        let command = Command {
+            name,
+            old: ObjectId::from_gix(&old),
+            new: head,
+        };
+        self.move_reference(&command, false, "update by push", head, &self.snapshot)
+    }
+
     fn setting(&self, key: &str) -> Option<String> {
         self.repository
             .config_snapshot()
@@ -357,19 +383,31 @@ impl WorkTree {
     }
 
     fn move_branch(&self, commit: &PreparedCommit) -> Result<(), WorkTreeError> {
-        let moved = || WorkTreeError::Moved {
-            branch: self.branch.clone(),
-        };
         let command = Command {
             // Through HEAD, so that its log tells of the commit too.
             name: "HEAD".to_owned(),
             old: commit.parent().unwrap_or(ObjectId::NULL),
             new: commit.id(),
         };
-        let mut edit = edit(&command, "commit: by fluxbot").map_err(|_| moved())?;
-        edit.deref = true;
-        let details = self.snapshot.with(commit).commit(&commit.id())?;
-        let (person, time) = details.committer;
+        let after = self.snapshot.with(commit);
+        self.move_reference(&command, true, "commit: by fluxbot", commit.id(), &after)
+    }
+
+    /// Moves a reference from its old value to its new one; the committer of `of` stands in its log.
+    fn move_reference(
+        &self,
+        command: &Command,
+        through: bool,
+        message: &str,
+        of: ObjectId,
+        snapshot: &Snapshot,
+    ) -> Result<(), WorkTreeError> {
+        let moved = || WorkTreeError::Moved {
+            branch: self.branch.clone(),
+        };
+        let mut edit = edit(command, message).map_err(|_| moved())?;
+        edit.deref = through;
+        let (person, time) = snapshot.commit(&of)?.committer;
         let time = format!("{} +0000", time.seconds);
         let committer = gix::actor::SignatureRef {
             name: person.name.as_bytes().as_bstr(),
