@@ -29,6 +29,7 @@
 
 pub mod cli;
 pub mod committer;
+pub mod controller;
 #[cfg(feature = "demo")]
 pub mod demo;
 pub mod docker_config;
