@@ -137,7 +137,7 @@ async fn store_objects<K: FluxResource>(client: &Client, namespace: &str) {
 
     let mut schemas = original.into_iter();
     set_schemas(client, &definition.name(), |schema| {
-        *schema = schemas.next().unwrap()
+        *schema = schemas.next().unwrap();
     })
     .await;
     damaged.metadata.name = Some("d-damaged".to_owned());

@@ -236,7 +236,7 @@ fn with(mut object: Value, more: Value) -> Value {
 struct Rule {
     kind: String,
     path: String,
-    rule: String,
+    expression: String,
     message: String,
 }
 
@@ -252,7 +252,7 @@ fn rules() -> BTreeSet<Rule> {
             rules.insert(Rule {
                 kind: kind.to_owned(),
                 path: path.to_owned(),
-                rule: text(rule, "rule"),
+                expression: text(rule, "rule"),
                 message: text(rule, "message"),
             });
         }
@@ -284,7 +284,7 @@ fn rules() -> BTreeSet<Rule> {
 fn every_rule_has_an_object_that_breaks_it() {
     let known: BTreeSet<_> = rules()
         .into_iter()
-        .map(|rule| (rule.kind, rule.path, rule.rule))
+        .map(|rule| (rule.kind, rule.path, rule.expression))
         .collect();
     let tried: BTreeSet<_> = rows()
         .into_iter()
@@ -307,7 +307,11 @@ async fn the_api_server_refuses_what_breaks_a_rule_and_says_why() {
         let broken = rules
             .iter()
             .find(|known| {
-                (known.kind.as_str(), known.path.as_str(), known.rule.as_str()) == (kind, path, rule)
+                (
+                    known.kind.as_str(),
+                    known.path.as_str(),
+                    known.expression.as_str(),
+                ) == (kind, path, rule)
             })
             .unwrap_or_else(|| panic!("{kind} has no rule {rule} at {path}"));
         for version in definition.versions {

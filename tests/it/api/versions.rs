@@ -34,7 +34,8 @@ where
             .create(&PostParams::default(), &object)
             .await
             .unwrap_or_else(|error| panic!("{manifest:#}: {error}"));
-        if let Some(status) = manifest.get("status") {
+        let status = manifest.get("status").cloned().map(with_digests);
+        if let Some(status) = &status {
             let status = Patch::Merge(json!({ "status": status }));
             let patched = created
                 .patch_status(&name, &PatchParams::default(), &status)
@@ -48,7 +49,7 @@ where
             [""; 0],
             "{manifest:#}"
         );
-        if let Some(status) = manifest.get("status") {
+        if let Some(status) = &status {
             assert_eq!(lost(status, &before.data["status"]), [""; 0], "{manifest:#}");
         }
         for other in definition.versions {
@@ -76,6 +77,30 @@ where
             "{manifest:#}"
         );
     }
+}
+
+/// The status with a digest in each artifact, as whoever writes one today must have it; those that were
+/// stored before are read without.
+fn with_digests(mut value: Value) -> Value {
+    match &mut value {
+        Value::Object(members) => {
+            if members.contains_key("revision") && members.contains_key("path") {
+                members
+                    .entry("digest")
+                    .or_insert_with(|| json!(format!("sha256:{}", "0".repeat(64))));
+            }
+            for member in members.values_mut() {
+                *member = with_digests(member.take());
+            }
+        }
+        Value::Array(items) => {
+            for item in items {
+                *item = with_digests(item.take());
+            }
+        }
+        _ => {}
+    }
+    value
 }
 
 /// The paths of what was sent and is not there, or not as it was sent. More may be there: defaults.

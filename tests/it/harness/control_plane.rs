@@ -12,7 +12,7 @@ use kube::api::{DeleteParams, ListParams, PostParams};
 
 use crate::support::cluster::{Cluster, FAILING, NOT_READY};
 use crate::support::command::stdout;
-use crate::support::eventually::eventually;
+use crate::support::eventually::{eventually, holds};
 use crate::support::server::Server;
 
 fn deployment(annotations: &str, more: &str) -> String {
@@ -52,17 +52,14 @@ async fn a_deployment_becomes_ready_and_goes_with_its_pods() {
     let cluster = Cluster::shared();
     let namespace = cluster.namespace("deployment").await;
     cluster.apply(&deployment("", ""), Some(namespace.name()));
-    let client = cluster.client().await;
-    let deployments: Api<Deployment> = Api::namespaced(client.clone(), namespace.name());
+    let deployments: Api<Deployment> = namespace.api().await;
     eventually("three replicas are available", async || {
         let status = deployments.get_status("web").await.unwrap().status.unwrap();
-        (status.available_replicas == Some(3))
-            .then_some(())
-            .ok_or(format!("{status:?}"))
+        holds(status.available_replicas == Some(3), &status)
     })
     .await;
 
-    let pods: Api<Pod> = Api::namespaced(client, namespace.name());
+    let pods: Api<Pod> = namespace.api().await;
     for pod in pods.list(&ListParams::default()).await.unwrap() {
         assert_eq!(pod.spec.unwrap().node_name.as_deref(), Some("node-1"));
         let status = pod.status.unwrap();
@@ -82,7 +79,7 @@ async fn a_deployment_becomes_ready_and_goes_with_its_pods() {
     eventually("the Deployment and its pods are gone", async || {
         let left = pods.list(&ListParams::default()).await.unwrap().items.len();
         let there = deployments.get_opt("web").await.unwrap().is_some();
-        (left == 0 && !there).then_some(()).ok_or(format!("{left} pods"))
+        holds(left == 0 && !there, left)
     })
     .await;
 }
@@ -94,17 +91,15 @@ async fn a_rollout_that_never_becomes_ready_is_seen_and_can_recover() {
     let (name, value) = NOT_READY;
     let stuck = deployment(&format!("{name}: \"{value}\""), "progressDeadlineSeconds: 1");
     cluster.apply(&stuck, Some(namespace.name()));
-    let client = cluster.client().await;
-    let deployments: Api<Deployment> = Api::namespaced(client.clone(), namespace.name());
+    let deployments: Api<Deployment> = namespace.api().await;
     eventually("the rollout is given up", async || {
         let status = deployments.get_status("web").await.unwrap().status.unwrap();
         assert_eq!(status.ready_replicas, None);
         let conditions = status.conditions.unwrap_or_default();
-        conditions
+        let given_up = conditions
             .iter()
-            .any(|condition| condition.reason.as_deref() == Some("ProgressDeadlineExceeded"))
-            .then_some(())
-            .ok_or(format!("{conditions:?}"))
+            .any(|condition| condition.reason.as_deref() == Some("ProgressDeadlineExceeded"));
+        holds(given_up, &conditions)
     })
     .await;
 
@@ -119,9 +114,7 @@ async fn a_rollout_that_never_becomes_ready_is_seen_and_can_recover() {
     ]);
     eventually("the pods are ready", async || {
         let status = deployments.get_status("web").await.unwrap().status.unwrap();
-        (status.ready_replicas == Some(3))
-            .then_some(())
-            .ok_or(format!("{status:?}"))
+        holds(status.ready_replicas == Some(3), &status)
     })
     .await;
 }
@@ -135,7 +128,7 @@ async fn a_job_completes_unless_it_shall_fail() {
     ] {
         let namespace = cluster.namespace("job").await;
         cluster.apply(&job(&annotations), Some(namespace.name()));
-        let jobs: Api<Job> = Api::namespaced(cluster.client().await, namespace.name());
+        let jobs: Api<Job> = namespace.api().await;
         eventually(&format!("the Job is {condition}"), async || {
             let conditions = jobs
                 .get_status("migrate")
@@ -144,12 +137,11 @@ async fn a_job_completes_unless_it_shall_fail() {
                 .status
                 .unwrap()
                 .conditions;
-            conditions
+            let ended = conditions
                 .iter()
                 .flatten()
-                .any(|found| found.type_ == condition && found.status == "True")
-                .then_some(())
-                .ok_or(format!("{conditions:?}"))
+                .any(|found| found.type_ == condition && found.status == "True");
+            holds(ended, &conditions)
         })
         .await;
     }
@@ -179,12 +171,15 @@ subjects: [{ kind: ServiceAccount, name: reader }]
     );
     let client = cluster.client_as(namespace.name(), "reader").await;
     let config_maps: Api<ConfigMap> = Api::namespaced(client, namespace.name());
-    // Written a moment ago; the authorizer has it from its own watch.
-    let listed = eventually("the role holds", async || {
-        config_maps.list(&ListParams::default()).await
+    // The role was written a moment ago, and the authorizer has it from a watch; so has the ConfigMap with
+    // the authority, which every namespace gets.
+    eventually("the role holds", async || {
+        match config_maps.list(&ListParams::default()).await {
+            Ok(listed) if listed.items.len() == 1 => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
     })
     .await;
-    assert_eq!(listed.items.len(), 1, "the ConfigMap with the authority");
     let refused = config_maps
         .create(&PostParams::default(), &ConfigMap::default())
         .await
@@ -231,12 +226,10 @@ async fn the_api_server_comes_back_with_everything_after_a_kill() {
 
     // The controllers and the node find the way back by themselves.
     cluster.apply(&deployment("", ""), Some(namespace.name()));
-    let deployments: Api<Deployment> = Api::namespaced(cluster.client().await, namespace.name());
+    let deployments: Api<Deployment> = namespace.api().await;
     eventually("three replicas are available", async || {
         let status = deployments.get_status("web").await.unwrap().status.unwrap();
-        (status.available_replicas == Some(3))
-            .then_some(())
-            .ok_or(format!("{status:?}"))
+        holds(status.available_replicas == Some(3), &status)
     })
     .await;
 }
@@ -264,7 +257,7 @@ async fn no_process_of_a_cluster_outlives_a_kill() {
     drop(server);
     eventually("every process is gone", async || {
         let left: Vec<_> = processes.iter().filter(|process| process.exists()).collect();
-        left.is_empty().then_some(()).ok_or(format!("{left:?}"))
+        holds(left.is_empty(), &left)
     })
     .await;
     assert!(directory.path().join("kubeconfig").exists());
