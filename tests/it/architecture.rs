@@ -49,6 +49,8 @@ const PURE: &[&str] = &[
     "src/scanner/credentials.rs",
     "src/scanner/scan.rs",
     "src/update/select.rs",
+    "src/source/revision.rs",
+    "src/source/ignore",
     "crates/api/src",
 ];
 

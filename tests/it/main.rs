@@ -15,4 +15,5 @@ mod chain;
 mod commands;
 mod files;
 mod harness;
+mod source;
 mod support;
