@@ -118,7 +118,8 @@ async fn a_consumer_downloads_what_git_has_without_links_and_what_is_ignored() {
         artifact,
         stop,
         server,
-        ..
+        lab: _lab,
+        _storage: _folder,
     } = served(&repository).await;
     let body = http_client(None, None)
         .get(&artifact.url)
@@ -209,7 +210,8 @@ async fn the_server_answers_for_its_files_alone() {
         artifact,
         stop,
         server,
-        ..
+        lab: _lab,
+        _storage: _folder,
     } = served(&repository).await;
     let client = http_client(None, None);
     let root = artifact.url.strip_suffix(&artifact.path).unwrap().to_owned();
@@ -275,7 +277,7 @@ async fn the_artifact_of_another_controller_becomes_the_same_tree() {
         artifact,
         stop,
         server,
-        ..
+        _storage: _folder,
     } = served(&repository).await;
     let own = lab.checkout(&repository, &branch("main")).await.tree;
     let clients = HttpClients::new();
