@@ -18,6 +18,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("committer", &["image", "setters", "objects"]),
     ("objects", &["image"]),
     ("sync", &["objects"]),
+    ("source", &["http", "git", "objects", "policy"]),
     (
         "update",
         &[
@@ -65,6 +66,8 @@ const PURE: &[&str] = &[
     "src/scanner/scan.rs",
     "src/update/select.rs",
     "src/controller/outcome.rs",
+    "src/source/revision.rs",
+    "src/source/ignore",
     "crates/api/src",
 ];
 

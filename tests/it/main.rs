@@ -17,4 +17,5 @@ mod commands;
 mod files;
 mod harness;
 mod main_job;
+mod source;
 mod support;
