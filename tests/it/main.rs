@@ -19,3 +19,4 @@ mod harness;
 mod main_job;
 mod source;
 mod support;
+mod sync;
