@@ -3,6 +3,7 @@
 //! Results go to standard output, everything else to standard error. Exit codes: 0 done, 1 failed or "no", 2 wrong usage
 //! or invalid input.
 
+mod build;
 mod crds;
 mod demo;
 mod markers;
@@ -59,6 +60,8 @@ enum Command {
     Scan(scan::ScanArgs),
     /// Scan, select, set, commit and push without a cluster.
     Update(update::UpdateArgs),
+    /// Build a kustomization and print its objects.
+    Build(build::BuildArgs),
     /// Print the custom resource definitions.
     Crds(crds::CrdsArgs),
     /// Write the generated part of docs/.
@@ -158,6 +161,7 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Markers(args) => args.run(),
         Command::Scan(args) => args.run(),
         Command::Update(args) => args.run(),
+        Command::Build(args) => args.run(),
         Command::Crds(args) => args.run(),
         Command::Reference(args) => args.run(),
         Command::Demo(args) => args.run(),

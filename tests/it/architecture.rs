@@ -49,6 +49,8 @@ const PURE: &[&str] = &[
     "src/scanner/scan.rs",
     "src/update/select.rs",
     "crates/api/src",
+    "crates/yaml/src",
+    "crates/kustomize/src",
 ];
 
 /// What a pure file may not name.

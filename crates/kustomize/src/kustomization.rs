@@ -159,14 +159,14 @@ fn decode<T: DeserializeOwned + Default>(file: &str, field: &str, node: Node) ->
         return Ok(T::default());
     }
     let value = without_nulls(node.into_value().into());
-    serde_path(value).map_err(|reason| BuildError::Invalid {
+    from_json(value).map_err(|reason| BuildError::Invalid {
         file: file.to_owned(),
         line,
         reason: format!("invalid Kustomization: {field}: {reason}"),
     })
 }
 
-fn serde_path<T: DeserializeOwned>(value: Value) -> Result<T, String> {
+pub(crate) fn from_json<T: DeserializeOwned>(value: Value) -> Result<T, String> {
     serde_json::from_value(value).map_err(|error| {
         let text = error.to_string();
         let unknown = text
@@ -231,8 +231,8 @@ const FIELDS: [&str; 25] = [
 ];
 
 impl Kustomization {
-    /// Reads a kustomization file.
-    pub(crate) fn parse(file: &str, content: &[u8]) -> Result<Self, BuildError> {
+    /// Reads a kustomization file. One that says nothing is an error unless it may.
+    pub(crate) fn parse(file: &str, content: &[u8], may_be_empty: bool) -> Result<Self, BuildError> {
         let invalid = |line: usize, reason: String| BuildError::Invalid {
             file: file.to_owned(),
             line,
@@ -253,7 +253,10 @@ impl Kustomization {
         let Data::Map(fields) = document.data else {
             return Err(invalid(line, "invalid Kustomization: it is no map".to_owned()));
         };
-        let mut read = Raw::default();
+        let mut read = Raw {
+            has_content: may_be_empty,
+            ..Raw::default()
+        };
         for (name, node) in fields {
             read.field(file, &name, node)?;
         }

@@ -120,11 +120,6 @@ impl Resource {
         })
     }
 
-    /// The names before each change.
-    pub(crate) fn previous_names(&self) -> impl Iterator<Item = &str> {
-        self.previous.iter().map(|previous| previous.name.as_str())
-    }
-
     /// The identity in the file.
     pub(crate) fn original_id(&self) -> Id {
         self.previous_ids().next().unwrap_or_else(|| self.id())

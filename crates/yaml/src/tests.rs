@@ -63,3 +63,28 @@ fn nodes_know_their_place() {
     assert_eq!(item, Some((3, 3)));
     assert_eq!(documents[1].line, 5);
 }
+
+#[derive(serde::Deserialize)]
+struct Written {
+    value: serde_json::Value,
+    yaml: String,
+}
+
+#[test]
+fn values_are_written_as_go_yaml_writes_them() {
+    let cases: Vec<Written> = serde_json::from_str(include_str!("golden.json")).unwrap();
+    for case in cases {
+        assert_eq!(to_string(&case.value), case.yaml, "{}", case.value);
+    }
+}
+
+#[test]
+fn what_was_written_is_read_again() {
+    let cases: Vec<Written> = serde_json::from_str(include_str!("golden.json")).unwrap();
+    for case in cases {
+        // Characters that YAML has as line breaks do not survive go-yaml either.
+        if !case.yaml.contains(['\u{85}', '\u{2028}', '\u{feff}']) {
+            assert_eq!(read(&case.yaml, Reading::Api), case.value, "{}", case.yaml);
+        }
+    }
+}
