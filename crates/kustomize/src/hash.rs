@@ -1,4 +1,4 @@
-//! The suffix that tells the content of a ConfigMap or Secret.
+//! The suffix that tells the content of a config map or secret.
 
 use std::fmt::Write as _;
 

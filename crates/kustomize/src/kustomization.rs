@@ -68,6 +68,7 @@ pub(crate) struct Labels {
 /// An entry of `patches` or `patchesJson6902`.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+#[allow(clippy::struct_field_names, reason = "the names of the API")]
 pub(crate) struct Patch {
     pub(crate) path: String,
     pub(crate) patch: String,
@@ -172,7 +173,7 @@ pub(crate) fn from_json<T: DeserializeOwned>(value: Value) -> Result<T, String> 
         let unknown = text
             .strip_prefix("unknown field `")
             .and_then(|rest| rest.split('`').next());
-        unknown.map_or(text.clone(), |name| format!("json: unknown field \"{name}\""))
+        unknown.map_or_else(|| text.clone(), |name| format!("json: unknown field \"{name}\""))
     })
 }
 

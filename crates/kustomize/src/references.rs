@@ -81,7 +81,7 @@ impl Candidate {
     }
 }
 
-/// The namespaces of the service accounts of a RoleBinding, which may be others than its own.
+/// The namespaces of the service accounts of a `RoleBinding`, which may be others than its own.
 fn binding_namespaces(resource: &Resource) -> Vec<String> {
     if resource.kind() != "RoleBinding" {
         return Vec::new();

@@ -272,13 +272,13 @@ impl ResourceList {
         Ok(())
     }
 
-    /// Checks that no two objects have the same identity.
-    pub(crate) fn check_unique(&self) -> Result<(), Id> {
+    /// Checks that no two objects have the same identity. `fault` says what it means if two have.
+    pub(crate) fn check_unique(&self, fault: &str) -> Result<(), String> {
         let mut seen = std::collections::HashSet::new();
         for item in &self.items {
             let id = item.id();
             if !seen.insert(id.key()) {
-                return Err(id);
+                return Err(format!("{fault}: {id}"));
             }
         }
         Ok(())

@@ -44,7 +44,7 @@ fn an_alias_bomb_is_stopped() {
     let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
     for level in 1..12 {
         let alias = format!("*a{}, ", level - 1).repeat(10);
-        text.push_str(&format!("a{level}: &a{level} [{alias}]\n"));
+        text = format!("{text}a{level}: &a{level} [{alias}]\n");
     }
     let error = parse(&text, Reading::Api).unwrap_err();
     assert!(error.reason.starts_with("more than 5000000 values"), "{error}");

@@ -109,11 +109,12 @@ pub(super) fn difference(expected: &str, got: &str) -> String {
             (None, None) => return text,
             (one, other) if one == other => {}
             (one, other) => {
-                text.push_str(&format!(
-                    "  - {}\n  + {}\n",
-                    one.unwrap_or("<end>"),
-                    other.unwrap_or("<end>")
-                ));
+                let (one, end) = (one.unwrap_or("<end>"), other.unwrap_or("<end>"));
+                text = format!(
+                    "{text}  - {one}
+  + {end}
+"
+                );
                 if other.is_none_or(|line| line.starts_with("error")) {
                     return text;
                 }

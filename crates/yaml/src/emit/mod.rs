@@ -106,9 +106,8 @@ impl Emitter {
     }
 
     fn scalar(&mut self, text: &str, indent: Option<usize>, simple_key: bool) {
-        let analysis = Analysis::of(text);
         let indent = scalar_indent(indent);
-        match scalar::style(text, &analysis, simple_key) {
+        match scalar::style(text, Analysis::of(text), simple_key) {
             Style::Plain => self.plain(text, indent, !simple_key),
             Style::SingleQuoted => self.single_quoted(text, indent, !simple_key),
             Style::DoubleQuoted => self.double_quoted(text, indent, !simple_key),
