@@ -331,7 +331,7 @@ impl Builder {
         }
         match resolved {
             Resolved::Timestamp(time) if self.reading == Reading::Kustomize => Ok(Data::String(time)),
-            Resolved::Text | Resolved::Timestamp(_) | Resolved::Merge => own(text),
+            Resolved::Text | Resolved::Timestamp(_) => own(text),
             Resolved::Null => Ok(Data::Null {
                 written: !text.is_empty(),
             }),

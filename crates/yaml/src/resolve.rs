@@ -18,8 +18,6 @@ pub(crate) enum Resolved {
     Number(Number),
     /// An infinite number or none, which JSON does not have.
     NotFinite,
-    /// The key `<<`.
-    Merge,
 }
 
 /// Resolves a plain scalar without a tag.
@@ -30,7 +28,6 @@ pub(crate) fn plain(text: &str, reading: Reading) -> Resolved {
         "false" | "False" | "FALSE" => return Resolved::Bool(false),
         ".nan" | ".NaN" | ".NAN" | ".inf" | ".Inf" | ".INF" | "+.inf" | "+.Inf" | "+.INF" | "-.inf"
         | "-.Inf" | "-.INF" => return Resolved::NotFinite,
-        "<<" => return Resolved::Merge,
         _ => {}
     }
     if reading == Reading::Api {

@@ -82,8 +82,8 @@ fn values_are_written_as_go_yaml_writes_them() {
 fn what_was_written_is_read_again() {
     let cases: Vec<Written> = serde_json::from_str(include_str!("golden.json")).unwrap();
     for case in cases {
-        // Characters that YAML has as line breaks do not survive go-yaml either.
-        if !case.yaml.contains(['\u{85}', '\u{2028}', '\u{feff}']) {
+        // Characters that YAML has as line breaks, and a key `<<`, do not survive go-yaml either.
+        if !case.yaml.contains(['\u{85}', '\u{2028}', '\u{feff}']) && !case.yaml.contains("<<") {
             assert_eq!(read(&case.yaml, Reading::Api), case.value, "{}", case.yaml);
         }
     }

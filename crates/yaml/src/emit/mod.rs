@@ -77,9 +77,8 @@ impl Emitter {
             }
             Value::Object(fields) => {
                 let inner = deeper(indent);
-                let mut fields: Vec<(&String, &Value)> = fields.iter().collect();
-                fields.sort_by(|(one, _), (other, _)| order::compare(one, other));
-                for (key, value) in fields {
+                let fields: Vec<(&String, &Value)> = fields.iter().collect();
+                for (key, value) in order::sorted(fields) {
                     self.field(key, value, inner);
                 }
             }
