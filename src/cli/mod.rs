@@ -3,6 +3,7 @@
 //! Results go to standard output, everything else to standard error. Exit codes: 0 done, 1 failed or "no", 2 wrong usage
 //! or invalid input.
 
+mod build;
 mod controller;
 mod crds;
 mod demo;
@@ -64,6 +65,8 @@ enum Command {
     Update(update::UpdateArgs),
     /// Reconcile the objects of a cluster: scan, select, set, commit, fetch, build and apply.
     Controller(controller::ControllerArgs),
+    /// Build a kustomization and print its objects.
+    Build(build::BuildArgs),
     /// Print the custom resource definitions.
     Crds(crds::CrdsArgs),
     /// Write the generated part of docs/.
@@ -168,6 +171,7 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Scan(args) => args.run(),
         Command::Update(args) => args.run(),
         Command::Controller(args) => args.run(),
+        Command::Build(args) => args.run(),
         Command::Crds(args) => args.run(),
         Command::Reference(args) => args.run(),
         Command::Demo(args) => args.run(),

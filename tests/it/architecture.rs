@@ -79,6 +79,8 @@ const PURE: &[&str] = &[
     "src/source/revision.rs",
     "src/source/ignore",
     "crates/api/src",
+    "crates/yaml/src",
+    "crates/kustomize/src",
 ];
 
 /// What a pure file may not name.
