@@ -9,7 +9,7 @@ use fluxbot_api::kustomize::Kustomization;
 use fluxbot_api::source::GitRepository;
 use kube::Client;
 
-use super::cache::Cache;
+use super::cache::{Cache, Lists};
 use super::events::Events;
 use super::kinds::Reconciled as _;
 use super::metrics::Metrics;
@@ -77,6 +77,8 @@ pub struct Context {
     pub options: Arc<Options>,
     /// The objects as last seen.
     pub caches: Arc<Caches>,
+    /// Which of them were listed completely.
+    pub lists: Arc<Lists>,
     /// What is due.
     pub queues: Arc<Queues>,
     /// Where events go.
