@@ -18,14 +18,20 @@ mod driver;
 mod events;
 mod fault;
 mod health;
+pub mod image_policy;
+pub mod image_repository;
+pub mod image_update_automation;
 mod kinds;
+mod landing;
 mod lease;
 mod metrics;
 pub mod outcome;
 pub mod pushed;
 mod queue;
+mod registry_access;
 mod secrets;
 mod status;
+mod tag_store;
 mod wake;
 mod watch;
 
@@ -37,6 +43,7 @@ pub use events::{Destinations, EventRecord, Events};
 pub use fault::Diagnosis;
 pub use health::{Health, Heart};
 pub use kinds::Reconciled;
+pub use landing::Landings;
 pub use lease::Election;
 pub use metrics::{Metrics, RunResult};
 pub use outcome::{Announce, Done, Failure, Recovery, Requeue};
@@ -44,6 +51,7 @@ pub use pushed::{Push, Pushes};
 pub use queue::Queue;
 pub use secrets::{SecretData, SecretError};
 pub use status::{StatusError, StatusWriter};
+pub use tag_store::{StoredTags, TagStore};
 pub use watch::{Observer, OnChange, watch};
 
 #[cfg(test)]
