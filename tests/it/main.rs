@@ -13,6 +13,7 @@
 mod architecture;
 mod chain;
 mod commands;
+mod controller;
 mod files;
 mod harness;
 mod support;
