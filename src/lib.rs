@@ -40,6 +40,7 @@ pub mod objects;
 pub mod policy;
 pub mod scanner;
 pub mod setters;
+pub mod source;
 pub mod sync;
 pub mod telemetry;
 pub mod update;

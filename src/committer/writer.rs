@@ -1,7 +1,7 @@
 //! Lands changes on a branch: fetch, set, commit, push, and again when somebody else was faster.
 
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -69,17 +69,30 @@ pub enum WriteError {
 
 /// Writes to one repository. Its mirror and its marker index stay warm from one run to the next.
 pub struct Writer {
-    mirror: Mirror,
+    mirror: Arc<Mirror>,
     index: Mutex<MarkerIndex<ObjectId>>,
 }
 
 impl Writer {
     /// Opens the mirror of `remote` in `folder`, and creates or heals it where needed.
     pub fn open(folder: &Path, remote: Remote) -> Result<Self, WriteError> {
-        Ok(Self {
-            mirror: Mirror::open(folder, remote)?,
+        Ok(Self::on(Arc::new(Mirror::open(folder, remote)?)))
+    }
+
+    /// Writes through a mirror that others use too: what they fetched is not fetched again, and what is pushed here is
+    /// theirs without a fetch.
+    #[must_use]
+    pub fn on(mirror: Arc<Mirror>) -> Self {
+        Self {
+            mirror,
             index: Mutex::default(),
-        })
+        }
+    }
+
+    /// The mirror that it writes through.
+    #[must_use]
+    pub fn mirror(&self) -> &Arc<Mirror> {
+        &self.mirror
     }
 
     /// Reads a branch, or the remote's default branch, as it is now. Gives its name and its commit, `None` when the

@@ -83,7 +83,7 @@ impl ProxySettings {
     }
 
     /// User name and password.
-    pub(super) fn credentials(&self) -> Option<(&str, &str)> {
+    pub(crate) fn credentials(&self) -> Option<(&str, &str)> {
         self.credentials
             .as_ref()
             .map(|(username, password)| (username.as_str(), password.as_str()))

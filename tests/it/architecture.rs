@@ -18,6 +18,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("committer", &["image", "setters", "objects"]),
     ("objects", &["image"]),
     ("sync", &["objects"]),
+    ("source", &["http", "git", "objects", "policy"]),
     (
         "update",
         &[
