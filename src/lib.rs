@@ -38,6 +38,7 @@ pub mod http;
 pub mod image;
 pub mod objects;
 pub mod policy;
+pub mod run;
 pub mod scanner;
 pub mod setters;
 pub mod source;

@@ -6,9 +6,36 @@ use std::sync::{Arc, PoisonError, RwLock};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::DeserializeGuard;
 use kube::runtime::watcher::Event;
+use tokio::sync::watch;
 
 use super::kinds::Reconciled;
 use crate::objects::ObjectKey;
+
+/// How many kinds have not been listed completely yet. Nothing is reconciled before all are: an object that refers to
+/// another one must not be told that it does not exist because its list came later.
+#[derive(Debug, Default)]
+pub struct Lists {
+    pending: watch::Sender<usize>,
+}
+
+impl Lists {
+    /// A kind will be listed.
+    pub(super) fn begin(&self) {
+        self.pending.send_modify(|pending| *pending += 1);
+    }
+
+    /// A kind was listed.
+    pub(super) fn complete(&self) {
+        self.pending
+            .send_modify(|pending| *pending = pending.saturating_sub(1));
+    }
+
+    /// Waits until all kinds that are watched were listed.
+    pub async fn wait(&self) {
+        // Fails only when the sender is gone, which is ours.
+        drop(self.pending.subscribe().wait_for(|pending| *pending == 0).await);
+    }
+}
 
 /// How many deletions are remembered, against an answer that comes after the deletion.
 const MAX_TOMBSTONES: usize = 4096;

@@ -62,6 +62,13 @@ pub async fn drive<R: Reconciler>(drive: Drive<R>, heart: Heart, stop: Cancellat
     let tracker = TaskTracker::new();
     let mut tick = tokio::time::interval(Duration::from_secs(5));
     loop {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            _ = tick.tick() => heart.beat(),
+            () = drive.context.lists.wait() => break,
+        }
+    }
+    loop {
         let key = tokio::select! {
             () = stop.cancelled() => break,
             _ = tick.tick() => {

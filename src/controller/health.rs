@@ -133,6 +133,16 @@ impl Heart {
         self.change(|state| state.stuck = why);
     }
 
+    /// The process is not ready before something has happened in this loop.
+    pub fn await_for(&self, why: &str) {
+        self.health.await_for(&self.name, why);
+    }
+
+    /// It has happened.
+    pub fn arrived(&self) {
+        self.health.arrived(&self.name);
+    }
+
     /// The loop ended as it should: nothing is expected from it any more.
     pub fn retire(self) {
         self.health.with(|inner| inner.loops.remove(&self.name));

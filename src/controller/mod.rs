@@ -18,23 +18,30 @@ mod driver;
 mod events;
 mod health;
 mod kinds;
+mod lease;
 mod metrics;
 pub mod outcome;
+pub mod pushed;
 mod queue;
 mod secrets;
 mod status;
 mod watch;
 
 pub use attempt::{Attempt, Reconciler, Slot};
-pub use cache::{Cache, Cached};
+pub use cache::{Cache, Cached, Lists};
 pub use context::{Caches, Context, Options, Queues};
 pub use driver::{Drive, drive};
 pub use events::{Destinations, EventRecord, Events};
 pub use health::{Health, Heart};
 pub use kinds::Reconciled;
+pub use lease::Election;
 pub use metrics::{Metrics, RunResult};
 pub use outcome::{Announce, Done, Failure, Recovery, Requeue};
+pub use pushed::{Push, Pushes};
 pub use queue::Queue;
 pub use secrets::{SecretData, SecretError};
 pub use status::{StatusError, StatusWriter};
 pub use watch::{Observer, OnChange, watch};
+
+#[cfg(test)]
+mod tests;

@@ -32,6 +32,7 @@ impl<K: Reconciled> Observer<K> {
     /// An observer that fills a cache.
     #[must_use]
     pub fn new(context: Context, cache: fn(&Context) -> &Cache<K>, on_change: OnChange<K>) -> Self {
+        context.lists.begin();
         Self {
             context,
             cache,
@@ -79,10 +80,15 @@ pub async fn watch<K: Reconciled>(
 ) {
     let config = config.timeout(WATCH_SECONDS);
     let mut events = std::pin::pin!(watcher(api, config).default_backoff());
+    let mut is_listed = false;
+    heart.await_for("the first list is not complete");
     let mut tick = tokio::time::interval(Duration::from_secs(5));
     loop {
         let event = tokio::select! {
-            () = stop.cancelled() => return,
+            () = stop.cancelled() => {
+                heart.retire();
+                return;
+            }
             _ = tick.tick() => {
                 heart.beat();
                 continue;
@@ -95,6 +101,11 @@ pub async fn watch<K: Reconciled>(
                 heart.reached();
                 for changed in observer.cache().observe(event) {
                     observer.tell(&changed);
+                }
+                if !is_listed && observer.cache().is_synced() {
+                    is_listed = true;
+                    observer.context.lists.complete();
+                    heart.arrived();
                 }
             }
             Some(Err(error)) => {
