@@ -19,7 +19,6 @@ use super::context::Context;
 use super::kinds::Reconciled;
 use super::kustomization::{self, Waits};
 use super::outcome::{Announce, Done, Failure, Requeue, Status};
-use super::pushed::Pushes;
 use super::secrets::SecretError;
 use super::wake::is_due;
 use crate::git::{AccessSources, GitAccess, Mirrors};
@@ -40,7 +39,6 @@ pub struct GitRepositoryReconciler {
     mirrors: Mirrors,
     storage: Storage,
     sources: SourceStore,
-    pushes: Arc<Pushes>,
 }
 
 impl GitRepositoryReconciler {
@@ -52,14 +50,12 @@ impl GitRepositoryReconciler {
         mirrors: Mirrors,
         storage: Storage,
         sources: SourceStore,
-        pushes: Arc<Pushes>,
     ) -> Self {
         Self {
             context,
             mirrors,
             storage,
             sources,
-            pushes,
         }
     }
 
@@ -104,7 +100,7 @@ impl GitRepositoryReconciler {
             mirrors: self.mirrors.clone(),
             storage: self.storage.clone(),
             sources: self.sources.clone(),
-            pushes: Arc::clone(&self.pushes),
+            pushes: Arc::clone(&self.context.pushes),
             access,
             object,
         };
