@@ -17,8 +17,10 @@ mod context;
 mod driver;
 mod events;
 mod fault;
+pub mod git_repository;
 mod health;
 mod kinds;
+pub mod kustomization;
 mod lease;
 mod metrics;
 pub mod outcome;
@@ -44,6 +46,7 @@ pub use pushed::{Push, Pushes};
 pub use queue::Queue;
 pub use secrets::{SecretData, SecretError};
 pub use status::{StatusError, StatusWriter};
+pub use wake::is_due;
 pub use watch::{Observer, OnChange, watch};
 
 #[cfg(test)]

@@ -68,7 +68,9 @@ impl Fetch {
             return Ok(Found::Stored(Box::new(stored)));
         }
         let artifact = self.usable();
-        let observed = artifact.as_ref().map(|artifact| Revision::parse(&artifact.revision));
+        let observed = artifact
+            .as_ref()
+            .map(|artifact| Revision::parse(&artifact.revision));
         let request = Request {
             reference: self.object.spec.reference.as_ref(),
             ignore: self.object.spec.ignore.as_deref(),
@@ -97,7 +99,9 @@ impl Fetch {
     /// What this process has pushed to the branch since the artifact was made, taken from the mirror that the push left it in.
     fn pushed(&self, mirror: &Mirror, now: Timestamp) -> Result<Option<Stored>, FetchFault> {
         let commit = self.known.as_ref().and_then(|artifact| {
-            let commit = Revision::parse(&artifact.revision).git_commit()?.parse::<ObjectId>();
+            let commit = Revision::parse(&artifact.revision)
+                .git_commit()?
+                .parse::<ObjectId>();
             commit.ok()
         });
         let (Some(branch), Some(commit)) = (followed_branch(&self.object), commit) else {
@@ -115,7 +119,8 @@ impl Fetch {
                 return Ok(None);
             }
         };
-        self.store(&revision, checkout.tree, Some(checkout.subject), now).map(Some)
+        self.store(&revision, checkout.tree, Some(checkout.subject), now)
+            .map(Some)
     }
 
     /// Whether a commit is one that our own push has replaced.
@@ -177,10 +182,16 @@ impl Fetch {
         let commit = revision.git_commit().unwrap_or_default();
         let file = format!("{commit}.tar.gz");
         let artifact = self.storage.store(&self.key, &file, revision, &tree, now)?;
-        self.put(revision.clone(), artifact.digest.clone().unwrap_or_default(), tree);
+        self.put(
+            revision.clone(),
+            artifact.digest.clone().unwrap_or_default(),
+            tree,
+        );
         match self.storage.collect_garbage(&self.key, &artifact, now) {
             Ok(removed) if removed.is_empty() => {}
-            Ok(removed) => debug!(object = %self.object.key(), count = removed.len(), "removed old artifacts"),
+            Ok(removed) => {
+                debug!(object = %self.object.key(), count = removed.len(), "removed old artifacts")
+            }
             Err(error) => warn!(object = %self.object.key(), %error, "old artifacts could not be removed"),
         }
         Ok(Stored { artifact, subject })

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use tokio::task::JoinError;
 
 use self::fetch::{Fetch, FetchFault, Found};
-use self::plan::{Fault, Times};
+use self::plan::{SourceFault, Times};
 use super::attempt::{Attempt, Reconciler};
 use super::context::Context;
 use super::kinds::Reconciled;
@@ -45,12 +45,7 @@ impl GitRepositoryReconciler {
     /// A reconciler over mirrors that the automations of this process share, which stores artifacts in `storage` and hands
     /// them to the Kustomizations of this process through `sources`.
     #[must_use]
-    pub fn new(
-        context: Context,
-        mirrors: Mirrors,
-        storage: Storage,
-        sources: SourceStore,
-    ) -> Self {
+    pub fn new(context: Context, mirrors: Mirrors, storage: Storage, sources: SourceStore) -> Self {
         Self {
             context,
             mirrors,
@@ -59,9 +54,11 @@ impl GitRepositoryReconciler {
         }
     }
 
-    async fn access(&self, object: &GitRepository) -> Result<GitAccess, Fault> {
+    async fn access(&self, object: &GitRepository) -> Result<GitAccess, SourceFault> {
         let spec = &object.spec;
-        let secret = self.secret(object, spec.secret_ref.as_ref().map(|secret| &secret.name)).await?;
+        let secret = self
+            .secret(object, spec.secret_ref.as_ref().map(|secret| &secret.name))
+            .await?;
         let proxy = self
             .secret(object, spec.proxy_secret_ref.as_ref().map(|secret| &secret.name))
             .await?;
@@ -71,26 +68,31 @@ impl GitRepositoryReconciler {
             secret: secret.as_ref(),
             proxy: proxy.as_ref(),
         };
-        GitAccess::new(&spec.url, &sources)
-            .map_err(|error| Fault::secret(format!("failed to configure authentication options: {error}")))
+        GitAccess::new(&spec.url, &sources).map_err(|error| {
+            SourceFault::secret(format!("failed to configure authentication options: {error}"))
+        })
     }
 
-    async fn secret(&self, object: &GitRepository, name: Option<&String>) -> Result<Option<SecretData>, Fault> {
+    async fn secret(
+        &self,
+        object: &GitRepository,
+        name: Option<&String>,
+    ) -> Result<Option<SecretData>, SourceFault> {
         let Some(name) = name else {
             return Ok(None);
         };
         let key = ObjectKey::new(object.key().namespace, name);
         match self.context.secret(&key).await {
             Ok(secret) => Ok(Some(secret.values)),
-            Err(error @ SecretError::NotFound(_)) => {
-                Err(Fault::secret(format!("failed to get secret '{key}': {error}")))
-            }
-            Err(error) => Err(Fault::secret(error.to_string())),
+            Err(error @ SecretError::NotFound(_)) => Err(SourceFault::secret(format!(
+                "failed to get secret '{key}': {error}"
+            ))),
+            Err(error) => Err(SourceFault::secret(error.to_string())),
         }
     }
 
     /// One look at the server, bounded by `spec.timeout`.
-    async fn look(&self, attempt: &Attempt<GitRepository>, times: Times) -> Result<Found, Fault> {
+    async fn look(&self, attempt: &Attempt<GitRepository>, times: Times) -> Result<Found, SourceFault> {
         let object = Arc::clone(&attempt.object);
         let access = self.access(&object).await?;
         let fetch = Fetch {
@@ -104,30 +106,31 @@ impl GitRepositoryReconciler {
             access,
             object,
         };
-        attempt.progress(format!("fetching {}", fetch.object.spec.url.rsplit('@').next().unwrap_or_default()));
+        attempt.progress(format!(
+            "fetching {}",
+            fetch.object.spec.url.rsplit('@').next().unwrap_or_default()
+        ));
         let job = tokio::task::spawn_blocking(move || fetch.run(Timestamp::now()));
         match tokio::time::timeout(times.timeout, job).await {
             Ok(Ok(Ok(found))) => Ok(found),
             Ok(Ok(Err(fault))) => Err(fault_of(&fault)),
             Ok(Err(error)) => Err(broken(&error)),
-            Err(_) => Err(Fault::timeout(times.timeout)),
+            Err(_) => Err(SourceFault::timeout(times.timeout)),
         }
     }
 }
 
-fn fault_of(fault: &FetchFault) -> Fault {
+fn fault_of(fault: &FetchFault) -> SourceFault {
     match fault {
-        FetchFault::Open(error) => {
-            let text = format!("failed to checkout and determine revision: {error}");
-            Fault::fetch(Failure::new(Reason::GitOperationFailed, text))
-        }
-        FetchFault::Resolve(error) => Fault::resolve(error),
-        FetchFault::Storage(error) => Fault::stored(error),
+        FetchFault::Open(error) => SourceFault::open(error),
+        FetchFault::Resolve(error) => SourceFault::resolve(error),
+        FetchFault::Storage(error) => SourceFault::stored(error),
     }
 }
 
-fn broken(error: &JoinError) -> Fault {
-    Fault::fetch(Failure::new(Reason::Failed, format!("internal error: fetching stopped: {error}")))
+fn broken(error: &JoinError) -> SourceFault {
+    let text = format!("internal error: fetching stopped: {error}");
+    SourceFault::fetch(Failure::new(Reason::Failed, text))
 }
 
 impl Reconciler for GitRepositoryReconciler {
@@ -139,7 +142,7 @@ impl Reconciler for GitRepositoryReconciler {
         let object = Arc::clone(&attempt.object);
         let times = Times::of(&object.spec)?;
         let found = match plan::refused(&object.spec) {
-            Some(failure) => Err(Fault::fetch(failure)),
+            Some(failure) => Err(SourceFault::fetch(failure)),
             None => self.look(attempt, times).await,
         };
         let found = found.map_err(|fault| show(attempt, fault))?;
@@ -153,18 +156,26 @@ impl Reconciler for GitRepositoryReconciler {
                 announce(attempt, &stored.artifact, &text);
                 stored.artifact
             }
-            Found::Current { artifact } | Found::Replica { artifact: Some(artifact) } => {
+            Found::Current { artifact }
+            | Found::Replica {
+                artifact: Some(artifact),
+            } => {
                 announce(attempt, &artifact, &plan::stored_text(None, &artifact.revision));
                 artifact
             }
             Found::Replica { artifact: None } => {
                 let text = "the Git server does not show the branch yet that was pushed a moment ago";
-                let fault = Fault::fetch(Failure::new(Reason::GitOperationFailed, text));
+                let fault = SourceFault::fetch(Failure::new(Reason::GitOperationFailed, text));
                 return Err(show(attempt, fault));
             }
         };
         let message = format!("stored artifact for revision '{}'", artifact.revision);
-        attempt.condition(ConditionType::ArtifactInStorage, Status::True, Reason::Succeeded, &message);
+        attempt.condition(
+            ConditionType::ArtifactInStorage,
+            Status::True,
+            Reason::Succeeded,
+            &message,
+        );
         for fault in [
             ConditionType::FetchFailed,
             ConditionType::ArtifactOutdated,
@@ -204,13 +215,14 @@ impl Reconciler for GitRepositoryReconciler {
 
     fn deadline(&self, object: &GitRepository) -> Duration {
         // The reads of Secrets and the end of a request come on top.
-        Times::of(&object.spec).map_or(Duration::from_secs(60), |times| times.timeout) + Duration::from_secs(60)
+        Times::of(&object.spec).map_or(Duration::from_secs(60), |times| times.timeout)
+            + Duration::from_secs(60)
     }
 }
 
 /// Puts a fault into the conditions, and gives the failure for `Ready`.
-fn show(attempt: &mut Attempt<GitRepository>, fault: Fault) -> Failure {
-    let Fault { condition, failure } = fault;
+fn show(attempt: &mut Attempt<GitRepository>, fault: SourceFault) -> Failure {
+    let SourceFault { condition, failure } = fault;
     attempt.condition(condition, Status::True, failure.reason, &failure.message);
     failure
 }

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use fluxbot_api::Reason;
 use fluxbot_api::condition::ConditionType;
 use fluxbot_api::source::{Artifact, GitProvider, GitRepository, GitRepositorySpec, GitRepositoryStatus};
+use fluxbot_api::{Fault, Reason};
 
+use crate::controller::fault::Diagnosis;
 use crate::controller::outcome::{self, Failure, Recovery};
+use crate::git::OpenError;
 use crate::source::git::{FaultKind, ResolveError};
 use crate::source::{Revision, StorageError};
 
@@ -15,6 +17,9 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How soon a missing or bad Secret is looked at again: nothing tells when it is mended.
 const SECRET_PAUSE: Duration = Duration::from_secs(5);
+
+/// What the messages about a failed fetch begin with, as in Flux.
+const CHECKOUT_FAILED: &str = "failed to checkout and determine revision";
 
 /// Characters of a commit's subject in an event, as in Flux.
 const SUBJECT_LENGTH: usize = 50;
@@ -65,7 +70,11 @@ pub fn refused(spec: &GitRepositorySpec) -> Option<Failure> {
             "use an https:// URL",
         );
     }
-    if let Some(provider) = spec.provider.as_ref().filter(|provider| **provider != GitProvider::Generic) {
+    if let Some(provider) = spec
+        .provider
+        .as_ref()
+        .filter(|provider| **provider != GitProvider::Generic)
+    {
         return unsupported(
             Reason::InvalidProviderConfiguration,
             &format!("spec.provider '{}'", provider.as_str()),
@@ -105,7 +114,10 @@ pub fn refused(spec: &GitRepositorySpec) -> Option<Failure> {
 
 /// A URL without its user information.
 fn shown(url: &str) -> String {
-    match url.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.split_once('@')?.1))) {
+    match url
+        .split_once("://")
+        .and_then(|(scheme, rest)| Some((scheme, rest.split_once('@')?.1)))
+    {
         Some((scheme, rest)) => format!("{scheme}://{rest}"),
         None => url.to_owned(),
     }
@@ -127,8 +139,15 @@ pub fn reusable<'a>(spec: &GitRepositorySpec, status: &'a GitRepositoryStatus) -
 /// The revision string of our own push, in the form that the object's reference gives its revisions.
 #[must_use]
 pub fn pushed_revision(object: &GitRepository, branch: &str, commit: &impl std::fmt::Display) -> Revision {
-    let full_name = object.spec.reference.as_ref().and_then(|reference| reference.name.as_deref());
-    Revision::git(full_name.filter(|name| !name.is_empty()).unwrap_or(branch), commit)
+    let full_name = object
+        .spec
+        .reference
+        .as_ref()
+        .and_then(|reference| reference.name.as_deref());
+    Revision::git(
+        full_name.filter(|name| !name.is_empty()).unwrap_or(branch),
+        commit,
+    )
 }
 
 /// The text of the event about a new artifact. Without a subject it names the revision, as Flux does for a commit whose message
@@ -151,73 +170,80 @@ pub fn stored_text(subject: Option<&str>, revision: &str) -> String {
 pub fn had_failed(status: &GitRepositoryStatus) -> bool {
     [ConditionType::FetchFailed, ConditionType::StorageOperationFailed]
         .into_iter()
-        .any(|kind| outcome::find(&status.conditions, kind).is_some_and(|condition| condition.status == "True"))
+        .any(|kind| {
+            outcome::find(&status.conditions, kind).is_some_and(|condition| condition.status == "True")
+        })
 }
 
 /// A fault with the condition that shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
+pub struct SourceFault {
     /// `FetchFailed` or `StorageOperationFailed`.
     pub condition: ConditionType,
     /// What `Ready` says.
     pub failure: Failure,
 }
 
-impl Fault {
+impl SourceFault {
     /// A Secret that is missing or not usable.
     #[must_use]
     pub fn secret(message: impl Into<String>) -> Self {
         let failure = Failure::new(Reason::AuthenticationFailed, message);
-        Self {
-            condition: ConditionType::FetchFailed,
-            failure: failure.recovery(Recovery::After(SECRET_PAUSE)),
-        }
+        Self::fetch(failure.recovery(Recovery::After(SECRET_PAUSE)))
     }
 
     /// A fetch that did not end in time.
     #[must_use]
     pub fn timeout(timeout: Duration) -> Self {
-        let message = format!(
-            "GitUnreachable: failed to checkout and determine revision: no end within {}",
+        let text = format!(
+            "{CHECKOUT_FAILED}: the server did not answer completely within {}",
             fluxbot_api::Duration::from(timeout)
         );
-        Self::fetch(Failure::new(Reason::GitOperationFailed, message))
+        let failure = Failure::new(Reason::GitOperationFailed, text);
+        Self::fetch(failure.diagnosed(Diagnosis::from(Fault::GitUnreachable)))
+    }
+
+    /// A mirror that cannot be opened.
+    #[must_use]
+    pub fn open(error: &OpenError) -> Self {
+        let text = format!("{CHECKOUT_FAILED}: {error}");
+        match error {
+            OpenError::Url(_) => Self::fetch(Failure::stalled(Reason::UrlInvalid, text)),
+            OpenError::Mirror(error) => {
+                let failure = Failure::new(Reason::CacheOperationFailed, text);
+                Self::storage(failure.diagnosed(Diagnosis::of_mirror(error)))
+            }
+        }
     }
 
     /// A reference that could not be fetched.
     #[must_use]
     pub fn resolve(error: &ResolveError) -> Self {
-        let text = format!("failed to checkout and determine revision: {error}");
-        let kind = error.kind();
-        let reason = match kind {
-            FaultKind::Unauthorized => Reason::AuthenticationFailed,
-            FaultKind::Empty => Reason::EmptyGitRepository,
-            _ => Reason::GitOperationFailed,
+        let text = format!("{CHECKOUT_FAILED}: {error}");
+        let diagnosis = match error {
+            ResolveError::Fetch(error) => Some(Diagnosis::of_fetch(error)),
+            _ => None,
         };
-        let failure = match kind {
-            // The words that stand in front tell faults apart that Flux has one reason for.
-            FaultKind::Unreachable => Failure::new(reason, format!("GitUnreachable: {text}")),
-            FaultKind::Invalid => Failure::stalled(reason, text),
+        match error.kind() {
+            FaultKind::Empty => Self::fetch(Failure::new(Reason::EmptyGitRepository, text)),
+            FaultKind::Invalid => Self::fetch(Failure::stalled(Reason::GitOperationFailed, text)),
             FaultKind::Storage => {
-                return Self::storage(Failure::new(Reason::CacheOperationFailed, format!("StorageFull: {text}")));
+                Self::storage(Failure::new(Reason::CacheOperationFailed, text).diagnosed(diagnosis))
             }
-            _ => Failure::new(reason, text),
-        };
-        Self::fetch(failure)
+            _ => Self::fetch(Failure::new(Reason::GitOperationFailed, text).diagnosed(diagnosis)),
+        }
     }
 
     /// An artifact that could not be stored or read back.
     #[must_use]
     pub fn stored(error: &StorageError) -> Self {
         let text = format!("failed to store artifact: {error}");
-        let failure = match error {
-            StorageError::Full { .. } => {
-                Failure::new(Reason::ArchiveOperationFailed, format!("StorageFull: {text}"))
-            }
+        let failure = Failure::new(Reason::ArchiveOperationFailed, text.clone());
+        Self::storage(match error {
+            StorageError::Full { .. } => failure.diagnosed(Diagnosis::from(Fault::StorageFull)),
             StorageError::Path { .. } => Failure::stalled(Reason::InvalidPath, text),
-            _ => Failure::new(Reason::ArchiveOperationFailed, text),
-        };
-        Self::storage(failure)
+            _ => failure.diagnosed(Diagnosis::from(Fault::StorageFailed)),
+        })
     }
 
     /// A fault of the fetch.
@@ -238,5 +264,4 @@ impl Fault {
 }
 
 #[cfg(test)]
-#[path = "plan_tests.rs"]
 mod tests;

@@ -103,7 +103,10 @@ impl Artifacts {
 }
 
 fn digest(artifact: &Artifact) -> Result<String, ArtifactError> {
-    let old = artifact.checksum.as_ref().map(|checksum| format!("sha256:{checksum}"));
+    let old = artifact
+        .checksum
+        .as_ref()
+        .map(|checksum| format!("sha256:{checksum}"));
     let digest = artifact.digest.clone().or(old);
     digest.ok_or_else(|| ArtifactError::NoDigest(artifact.revision.clone()))
 }

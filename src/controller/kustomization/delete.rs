@@ -41,7 +41,9 @@ pub(super) async fn delete(
     let namespace = &attempt.key.namespace;
     let account = plan::service_account(spec, rules.default_service_account);
     if let Some(account) = &account
-        && !exists(context, namespace, account).await.map_err(|text| failed(&object, &text))?
+        && !exists(context, namespace, account)
+            .await
+            .map_err(|text| failed(&object, &text))?
     {
         // Nobody is left in whose name the objects could be deleted; to wait for it would block the namespace's end.
         let text = format!(
@@ -58,7 +60,10 @@ pub(super) async fn delete(
     };
     let policy = policy(spec);
     let prune = spec.prune;
-    match applier.delete_all(&inventory, policy, prune, &options, &attempt.cancel).await {
+    match applier
+        .delete_all(&inventory, policy, prune, &options, &attempt.cancel)
+        .await
+    {
         Ok(pruned) => {
             let log = pruned.change_log();
             if !log.is_empty() {
@@ -66,7 +71,10 @@ pub(super) async fn delete(
             }
             Ok(())
         }
-        Err(error) => Err(failed(&object, &format!("pruning for deleted resource failed: {error}"))),
+        Err(error) => Err(failed(
+            &object,
+            &format!("pruning for deleted resource failed: {error}"),
+        )),
     }
 }
 
@@ -100,5 +108,8 @@ fn report(attempt: &mut Attempt<Kustomization>, severity: EventSeverity, text: &
 fn failed(object: &Kustomization, text: &str) -> Failure {
     let status = object.status.as_ref();
     let revision = status.and_then(|status| status.last_applied_revision.as_deref());
-    super::with_revision(Failure::new(Reason::PruneFailed, text), revision.unwrap_or_default())
+    super::with_revision(
+        Failure::new(Reason::PruneFailed, text),
+        revision.unwrap_or_default(),
+    )
 }

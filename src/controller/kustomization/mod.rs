@@ -83,7 +83,8 @@ impl KustomizationReconciler {
             }
             Some(Cached::Bad { error, .. }) => {
                 let text = format!("GitRepository '{key}' cannot be understood: {error}");
-                Err(Failure::new(Reason::ArtifactFailed, text).recovery(Recovery::Wait(settings.retry_interval)))
+                Err(Failure::new(Reason::ArtifactFailed, text)
+                    .recovery(Recovery::Wait(settings.retry_interval)))
             }
             None => Err(plan::source_not_found(settings)),
         }

@@ -51,7 +51,11 @@ impl Settings {
     pub fn of(key: &ObjectKey, spec: &KustomizationSpec, rules: Rules<'_>) -> Result<Self, Failure> {
         let source = source_key(key, &spec.source_ref);
         if rules.no_cross_namespace_refs && source.namespace != key.namespace {
-            let SourceKey { kind, namespace, name } = &source;
+            let SourceKey {
+                kind,
+                namespace,
+                name,
+            } = &source;
             let text = format!(
                 "can't access '{kind}/{namespace}/{name}', cross-namespace references have been blocked"
             );
@@ -98,7 +102,10 @@ impl Times {
                 .map_err(|error| Failure::stalled(Reason::Failed, format!("spec.{field}: {error}")))
         };
         let interval = read("interval", &spec.interval)?;
-        let retry = spec.retry_interval.as_ref().map(|retry| read("retryInterval", retry));
+        let retry = spec
+            .retry_interval
+            .as_ref()
+            .map(|retry| read("retryInterval", retry));
         let timeout = spec.timeout.as_ref().map(|timeout| read("timeout", timeout));
         let timeout = timeout.transpose()?;
         Ok(Self {
@@ -114,7 +121,10 @@ impl Times {
 /// The source that a reference names.
 #[must_use]
 pub fn source_key(key: &ObjectKey, reference: &KustomizationSourceReference) -> SourceKey {
-    let namespace = reference.namespace.as_deref().filter(|namespace| !namespace.is_empty());
+    let namespace = reference
+        .namespace
+        .as_deref()
+        .filter(|namespace| !namespace.is_empty());
     SourceKey::new(
         reference.kind.as_str(),
         namespace.unwrap_or(&key.namespace),
@@ -135,14 +145,36 @@ pub fn service_account(spec: &KustomizationSpec, default: Option<&str>) -> Optio
 /// than was asked for.
 fn refused(spec: &KustomizationSpec) -> Option<Failure> {
     let fields = [
-        ("spec.postBuild", spec.post_build.is_some(), "set values with spec.patches or spec.images"),
-        ("spec.decryption", spec.decryption.is_some(), "no encrypted manifest is applied"),
-        ("spec.kubeConfig", spec.kube_config.is_some(), "run a controller in that cluster"),
-        ("spec.healthCheckExprs", !spec.health_check_exprs.is_empty(), "use spec.healthChecks or spec.wait"),
-        ("spec.ignore", !spec.ignore.is_empty(), "leave the fields out of the manifests"),
+        (
+            "spec.postBuild",
+            spec.post_build.is_some(),
+            "set values with spec.patches or spec.images",
+        ),
+        (
+            "spec.decryption",
+            spec.decryption.is_some(),
+            "no encrypted manifest is applied",
+        ),
+        (
+            "spec.kubeConfig",
+            spec.kube_config.is_some(),
+            "run a controller in that cluster",
+        ),
+        (
+            "spec.healthCheckExprs",
+            !spec.health_check_exprs.is_empty(),
+            "use spec.healthChecks or spec.wait",
+        ),
+        (
+            "spec.ignore",
+            !spec.ignore.is_empty(),
+            "leave the fields out of the manifests",
+        ),
         (
             "spec.dependsOn[].readyExpr",
-            spec.depends_on.iter().any(|dependency| dependency.ready_expr.is_some()),
+            spec.depends_on
+                .iter()
+                .any(|dependency| dependency.ready_expr.is_some()),
             "leave it out to wait for Ready",
         ),
     ];
@@ -190,7 +222,10 @@ pub fn artifact_not_found(pause: Duration) -> Failure {
 #[must_use]
 pub fn dependencies(key: &ObjectKey, spec: &KustomizationSpec) -> Vec<ObjectKey> {
     let dependencies = spec.depends_on.iter().map(|dependency| {
-        let namespace = dependency.namespace.as_deref().filter(|namespace| !namespace.is_empty());
+        let namespace = dependency
+            .namespace
+            .as_deref()
+            .filter(|namespace| !namespace.is_empty());
         ObjectKey::new(namespace.unwrap_or(&key.namespace), &dependency.name)
     });
     dependencies.collect()
@@ -316,7 +351,10 @@ pub fn owner(key: &ObjectKey) -> Owner {
 /// The inventory as the status has it.
 #[must_use]
 pub fn inventory(object: &Kustomization) -> Inventory {
-    let stored = object.status.as_ref().and_then(|status| status.inventory.as_ref());
+    let stored = object
+        .status
+        .as_ref()
+        .and_then(|status| status.inventory.as_ref());
     stored.map(Inventory::from_stored).unwrap_or_default()
 }
 
@@ -332,11 +370,7 @@ pub fn is_emptied_by_mistake(objects: usize, has_kustomization_file: bool, befor
 #[must_use]
 pub fn write_ahead(before: &Inventory, after: &Inventory) -> Option<Inventory> {
     let is_new = |entry: &Entry| !before.contains(&entry.id);
-    after
-        .entries()
-        .iter()
-        .any(is_new)
-        .then(|| after.union(before))
+    after.entries().iter().any(is_new).then(|| after.union(before))
 }
 
 /// The objects that a complete apply has made stale and that are to be deleted.
@@ -387,7 +421,10 @@ pub fn health_targets(key: &ObjectKey, spec: &KustomizationSpec, applied: &Appli
         let api_version = check.api_version.as_deref().filter(|version| !version.is_empty());
         let api_version = api_version.unwrap_or("apps/v1");
         let (group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
-        let namespace = check.namespace.as_deref().filter(|namespace| !namespace.is_empty());
+        let namespace = check
+            .namespace
+            .as_deref()
+            .filter(|namespace| !namespace.is_empty());
         Entry {
             id: ObjectId {
                 namespace: Some(namespace.unwrap_or(&key.namespace).to_owned()),
@@ -402,5 +439,4 @@ pub fn health_targets(key: &ObjectKey, spec: &KustomizationSpec, applied: &Appli
 }
 
 #[cfg(test)]
-#[path = "plan_tests.rs"]
 mod tests;

@@ -8,6 +8,7 @@ use fluxbot_api::condition::{ConditionType, EventSeverity};
 use fluxbot_api::kustomize::{GROUP, Kustomization};
 use fluxbot_api::source::Artifact;
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use tokio::time::Instant;
 
 use super::artifact::{ArtifactError, Artifacts};
@@ -19,7 +20,8 @@ use crate::controller::attempt::Attempt;
 use crate::controller::outcome::{self, Announce, Done, Failure, Recovery, Requeue, Status};
 use crate::source::FetchArtifactError;
 use crate::sync::{
-    Applied, Applier, ApplyCause, ApplyOptions, DeleteError, DeleteOptions, Entry, Inventory, WaitError, WaitOptions,
+    Applied, Applier, ApplyCause, ApplyOptions, DeleteError, DeleteOptions, Entry, Inventory, WaitError,
+    WaitOptions,
 };
 
 /// How long the objects of an awaited stage are waited for, as in Flux.
@@ -44,11 +46,16 @@ pub(super) struct Run<'a> {
 
 impl Run<'_> {
     pub(super) async fn reconcile(&self, attempt: &mut Attempt<Kustomization>) -> Result<Done, Failure> {
-        let built = self.build(attempt).await.map_err(|failure| self.retried(failure))?;
+        let built = self
+            .build(attempt)
+            .await
+            .map_err(|failure| self.retried(failure))?;
         let result = self.roll_out(attempt, &built).await;
         let record = Record {
             digest: &built.digest,
-            result: result.as_ref().map_or_else(|failure| failure.reason, |_| Reason::ReconciliationSucceeded),
+            result: result
+                .as_ref()
+                .map_or_else(|failure| failure.reason, |_| Reason::ReconciliationSucceeded),
             revision: &self.artifact.revision,
             origin_revision: self.origin_revision(),
             duration: self.started.elapsed(),
@@ -66,7 +73,9 @@ impl Run<'_> {
         let spec = &object.spec;
         attempt.progress(self.text("Fetching manifests"));
         let tree = self.artifacts.tree(&self.settings.source, &self.artifact);
-        let tree = self.in_time("fetching the artifact", Reason::ArtifactFailed, tree).await?;
+        let tree = self
+            .in_time("fetching the artifact", Reason::ArtifactFailed, tree)
+            .await?;
         let tree = tree.map_err(|error| self.no_tree(&error))?;
 
         attempt.status.last_attempted_revision = Some(self.artifact.revision.clone());
@@ -74,15 +83,19 @@ impl Run<'_> {
         let build = Build {
             tree,
             folder: plan::folder(spec.path.as_deref()),
-            overrides: plan::overrides(spec)
-                .map_err(|error| Failure::new(Reason::BuildFailed, format!("spec cannot be used: {error}")))?,
+            overrides: plan::overrides(spec).map_err(|error| {
+                Failure::new(Reason::BuildFailed, format!("spec cannot be used: {error}"))
+            })?,
             owner: plan::owner(&attempt.key),
             common: plan::common_metadata(spec),
         };
         let built = tokio::task::spawn_blocking(move || build.run());
         let built = self.in_time("building", Reason::BuildFailed, built).await?;
         let built = built.map_err(|error| {
-            Failure::new(Reason::BuildFailed, format!("internal error: build stopped: {error}"))
+            Failure::new(
+                Reason::BuildFailed,
+                format!("internal error: build stopped: {error}"),
+            )
         })?;
         let built = built.map_err(|fault| {
             let reason = match &fault {
@@ -92,7 +105,11 @@ impl Run<'_> {
             Failure::new(reason, fault.to_string())
         })?;
         let before = plan::inventory(&object);
-        if plan::is_emptied_by_mistake(built.objects.objects().len(), built.has_kustomization_file, &before) {
+        if plan::is_emptied_by_mistake(
+            built.objects.objects().len(),
+            built.has_kustomization_file,
+            &before,
+        ) {
             let text = format!(
                 "path '{}' has no manifests and no kustomization.yaml at revision {}: {} applied objects are kept; to delete \
                  them, delete the Kustomization or add an empty kustomization.yaml",
@@ -111,11 +128,16 @@ impl Run<'_> {
         attempt.progress(self.text("Detecting drift"));
         let failed = |text: String| Failure::new(Reason::ReconciliationFailed, text);
         let planned = self.applier.inventory(&built.objects).await;
-        let planned = planned.map_err(|error| failed(format!("kinds of the cluster cannot be read: {error}")))?;
+        let planned =
+            planned.map_err(|error| failed(format!("kinds of the cluster cannot be read: {error}")))?;
         if let Some(all) = plan::write_ahead(&before, &planned) {
             attempt.status.inventory = Some(all.to_stored());
             let saved = attempt.save().await;
-            saved.map_err(|error| failed(format!("inventory could not be stored, nothing was applied: {error}")))?;
+            saved.map_err(|error| {
+                failed(format!(
+                    "inventory could not be stored, nothing was applied: {error}"
+                ))
+            })?;
         }
         let applied = self.apply(attempt, built).await?;
         let log = applied.change_log();
@@ -196,8 +218,7 @@ impl Run<'_> {
             attempt.remove_condition(ConditionType::Healthy);
             return Ok(());
         };
-        let was_healthy = outcome::find(&attempt.status.conditions, ConditionType::Healthy)
-            .is_some_and(|condition| condition.status == "True");
+        let was_healthy = is_healthy(&attempt.status.conditions);
         attempt.progress(self.text("Running health checks"));
         let since = Instant::now();
         let options = WaitOptions {
@@ -209,7 +230,12 @@ impl Run<'_> {
         let took = rounded(since.elapsed());
         if let Err(error) = waited {
             let failure = self.unhealthy(&error, &took);
-            attempt.condition(ConditionType::Healthy, Status::False, failure.reason, &failure.message);
+            attempt.condition(
+                ConditionType::Healthy,
+                Status::False,
+                failure.reason,
+                &failure.message,
+            );
             return Err(failure);
         }
         let text = format!("Health check passed in {took}");
@@ -217,11 +243,11 @@ impl Run<'_> {
         let has_changed = applied.changes.iter().any(crate::sync::Change::is_change);
         if !was_healthy || (is_new_revision && has_changed) {
             self.tell(attempt, Reason::Progressing, &text);
-            attempt.condition(ConditionType::Healthy, Status::True, Reason::Succeeded, &text);
-        } else {
-            // The condition may say Unknown from the wait.
-            attempt.condition(ConditionType::Healthy, Status::True, Reason::Succeeded, &text);
+        } else if is_healthy(&attempt.status.conditions) {
+            // Nothing new: the time that it took is no reason for a write.
+            return Ok(());
         }
+        attempt.condition(ConditionType::Healthy, Status::True, Reason::Succeeded, &text);
         Ok(())
     }
 
@@ -244,7 +270,7 @@ impl Run<'_> {
                 result = &mut wait => return result,
                 () = self.underway.interrupted() => {
                     token.cancel();
-                    return wait.await.and(Ok(()));
+                    return wait.await;
                 }
                 () = &mut show, if !is_shown => {
                     is_shown = true;
@@ -365,12 +391,19 @@ impl Run<'_> {
     /// What is being done, in Flux's words.
     fn text(&self, what: &str) -> String {
         let revision = &self.artifact.revision;
-        format!("{what} for revision {revision} with a timeout of {}", self.timeout())
+        format!(
+            "{what} for revision {revision} with a timeout of {}",
+            self.timeout()
+        )
     }
 
     fn origin_revision(&self) -> Option<&str> {
         self.artifact.metadata.get(ORIGIN_REVISION).map(String::as_str)
     }
+}
+
+fn is_healthy(conditions: &[Condition]) -> bool {
+    outcome::find(conditions, ConditionType::Healthy).is_some_and(|condition| condition.status == "True")
 }
 
 /// A time that was taken, in whole milliseconds.
