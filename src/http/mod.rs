@@ -22,6 +22,7 @@ pub(crate) use error::bounded;
 pub use reqwest::header;
 pub use reqwest::{Method, Request, Response, StatusCode, Url};
 pub use secret::{InvalidSecret, SecretData};
+pub(crate) use settings::percent_decode;
 pub use settings::{ClientCertificate, ClientSettings, ProxySettings};
 
 #[cfg(test)]

@@ -32,8 +32,8 @@ impl ClientSettings {
     /// [`InvalidSecret::HalfPair`]. Whether the values are certificates is found out when a client is built from them.
     pub fn add_certificates(&mut self, data: &SecretData) -> Result<bool, InvalidSecret> {
         let first = |keys: [&str; 2]| {
-            let values = keys.iter().filter_map(|key| data.get(*key));
-            values.cloned().find(|value| !value.is_empty())
+            let mut values = keys.iter().filter_map(|key| data.get(*key));
+            values.find(|value| !value.is_empty()).cloned()
         };
         let authority = first(["ca.crt", "caFile"]);
         let pair = match (first(["tls.crt", "certFile"]), first(["tls.key", "keyFile"])) {

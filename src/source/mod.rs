@@ -21,7 +21,7 @@ mod tree;
 
 pub use artifact::{Packed, pack};
 pub use fetch::{FetchArtifactError, fetch_artifact};
-pub use ignore::{IGNORE_FILE, IgnoreRules, Pattern};
+pub use ignore::{IGNORE_FILE, IgnoreMatcher, IgnoreRules, InvalidIgnoreFile};
 pub use revision::{DigestAlgorithm, Revision, RevisionDigest};
 pub use server::{ServeError, serve};
 pub use storage::{Retention, Storage, StorageError};
