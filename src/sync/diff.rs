@@ -18,19 +18,14 @@ pub struct FieldChange {
 /// How many differing fields are named; an object that is replaced as a whole would fill an event otherwise.
 const MAX_FIELDS: usize = 20;
 
+/// The parts of the metadata that count.
+const METADATA: [&str; 2] = ["labels", "annotations"];
+
 /// Whether the result of a dry-run differs from the live object, in Flux's sense: in its labels, its annotations, or anything
 /// but `metadata` and `status`.
 #[must_use]
 pub fn differs(live: &Value, dry_run: &Value) -> bool {
-    let entries = |object: &Value, field: &str| {
-        object
-            .get("metadata")
-            .and_then(|metadata| metadata.get(field))
-            .and_then(Value::as_object)
-            .filter(|entries| !entries.is_empty())
-            .cloned()
-    };
-    ["labels", "annotations"]
+    METADATA
         .iter()
         .any(|field| entries(live, field) != entries(dry_run, field))
         || content(live) != content(dry_run)
@@ -41,19 +36,9 @@ pub fn differs(live: &Value, dry_run: &Value) -> bool {
 pub fn changes(live: &Value, dry_run: &Value) -> Vec<FieldChange> {
     let is_secret = text(dry_run, "/kind") == "Secret" && text(dry_run, "/apiVersion") == "v1";
     let mut found = Vec::new();
-    for field in ["labels", "annotations"] {
-        let entries = |object: &Value| {
-            object
-                .get("metadata")
-                .and_then(|metadata| metadata.get(field))
-                .cloned()
-        };
-        compare(
-            &format!(".metadata.{field}"),
-            entries(live).as_ref(),
-            entries(dry_run).as_ref(),
-            &mut found,
-        );
+    for field in METADATA {
+        let (live, wanted) = (entries(live, field), entries(dry_run, field));
+        compare(&format!(".metadata.{field}"), live, wanted, &mut found);
     }
     let (live, dry_run) = (content(live), content(dry_run));
     let mut names: Vec<&String> = live.keys().chain(dry_run.keys()).copied().collect();
@@ -77,7 +62,16 @@ pub fn changes(live: &Value, dry_run: &Value) -> Vec<FieldChange> {
     found
 }
 
-/// Everything but `metadata` and `status`; absent, null and empty fields on the top level are the same.
+/// Labels or annotations; none and empty ones are the same.
+fn entries<'a>(object: &'a Value, field: &str) -> Option<&'a Value> {
+    let entries = object.get("metadata")?.get(field)?;
+    entries
+        .as_object()
+        .is_some_and(|entries| !entries.is_empty())
+        .then_some(entries)
+}
+
+/// Everything but `metadata` and `status`.
 fn content(object: &Value) -> std::collections::BTreeMap<&String, &Value> {
     object
         .as_object()

@@ -16,3 +16,4 @@ mod commands;
 mod files;
 mod harness;
 mod support;
+mod sync;

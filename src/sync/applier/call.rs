@@ -46,6 +46,9 @@ pub enum CallError {
         /// Group and version.
         api_version: String,
     },
+    /// The request was not sent, because the operation was cancelled.
+    #[error("operation was cancelled")]
+    Cancelled,
     /// A name that cannot be part of a path.
     #[error("'{0}' cannot be the name of an object")]
     InvalidName(String),
@@ -97,7 +100,7 @@ impl CallError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Rejected { code, .. } => matches!(code, 409 | 429 | 500..=599),
-            Self::Timeout(_) | Self::Connection(_) | Self::Unreadable(_) => true,
+            Self::Timeout(_) | Self::Connection(_) | Self::Unreadable(_) | Self::Cancelled => true,
             Self::UnknownKind { .. } | Self::InvalidName(_) => false,
         }
     }
@@ -256,7 +259,11 @@ impl Api {
     }
 
     /// Reads any path as JSON, with an `Accept` header of its own if one is given.
-    pub(super) async fn read(&self, path: &str, accept: Option<&'static str>) -> Result<Value, CallError> {
+    pub(super) async fn read<T: serde::de::DeserializeOwned>(
+        &self,
+        path: &str,
+        accept: Option<&'static str>,
+    ) -> Result<T, CallError> {
         let accept: Vec<_> = accept
             .map(|accept| (header::ACCEPT, accept))
             .into_iter()

@@ -3,9 +3,11 @@
 mod call;
 mod discovery;
 mod error;
+mod look;
 mod prune;
 mod stage;
 mod wait;
+mod write;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
