@@ -4,10 +4,28 @@
 //! everything that it read, so that a caller knows what the result depends on. [`flux::build`] does the same for a path as a
 //! Flux Kustomization wants it: with overrides, and without a kustomization file where there is none.
 
+mod accumulate;
 mod error;
+mod fields;
 mod files;
+mod finish;
 pub mod flux;
+mod generate;
+mod hash;
+mod id;
+mod json_patch;
+mod kustomization;
+mod merge;
+mod objects;
 mod options;
+mod order;
+mod patch;
+mod references;
+mod resource;
+mod schema;
+mod selector;
+mod transform;
+mod tree;
 
 pub use error::BuildError;
 pub use files::{Entry, Files, FilesError, Inputs, Kind, MemoryFiles};
@@ -46,7 +64,12 @@ impl Built {
     /// The objects as `kustomize build` prints them: YAML documents with sorted keys, separated by `---` lines.
     #[must_use]
     pub fn to_yaml(&self) -> String {
-        String::new()
+        let documents: Vec<String> = self
+            .objects
+            .iter()
+            .map(|object| fluxbot_yaml::to_string(&object.value))
+            .collect();
+        documents.join("---\n")
     }
 }
 
@@ -55,6 +78,10 @@ impl Built {
 /// The result depends on nothing but the arguments; builds may run in parallel. Follows `kustomize build` of kustomize api
 /// v0.21.2; fields that are not supported are refused by name.
 pub fn build(files: &dyn Files, path: &str, options: &Options<'_>) -> Result<Built, BuildError> {
-    let _ = (files, options);
-    Err(BuildError::at(path, "not supported yet"))
+    let root =
+        tree::join("", path).ok_or_else(|| BuildError::at(path, "the path leaves the tree of files"))?;
+    finish::build(files, options, |accumulator| accumulator.find(&root))
 }
+
+#[cfg(test)]
+mod tests;
