@@ -15,5 +15,6 @@ mod chain;
 mod commands;
 mod files;
 mod harness;
+mod main_job;
 mod support;
 mod sync;
