@@ -11,10 +11,10 @@ use crate::http::HttpError;
 use crate::scanner::ScanError;
 
 /// Longest time that a server may ask us to stay away.
-const MAX_RETRY_AFTER: Duration = Duration::from_secs(15 * 60);
+const MAX_RETRY_AFTER: Duration = Duration::from_mins(15);
 
 /// How long a push that was refused is not tried again, unless something changes.
-const REFUSED_PAUSE: Duration = Duration::from_secs(5 * 60);
+const REFUSED_PAUSE: Duration = Duration::from_mins(5);
 
 /// A fault, and how long the server wants to be left alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -159,7 +159,7 @@ mod tests {
             .diagnosed(Diagnosis::from(Fault::PushRejected));
         assert_eq!(failure.message, "PushRejected: failed to update source: no");
         assert_eq!(failure.reason, Reason::GitOperationFailed);
-        assert_eq!(failure.recovery, Recovery::Wait(Duration::from_secs(300)));
+        assert_eq!(failure.recovery, Recovery::Wait(Duration::from_mins(5)));
         let fault = ("fluxbot.io/fault".to_owned(), "PushRejected".to_owned());
         assert_eq!(failure.metadata, [fault]);
     }
@@ -178,7 +178,7 @@ mod tests {
         };
         assert_eq!(recovery(Some(30)), Recovery::After(Duration::from_secs(30)));
         assert_eq!(recovery(Some(0)), Recovery::After(Duration::from_secs(1)));
-        assert_eq!(recovery(Some(86_400)), Recovery::After(Duration::from_secs(900)));
+        assert_eq!(recovery(Some(86_400)), Recovery::After(Duration::from_mins(15)));
         assert_eq!(recovery(None), Recovery::Backoff);
     }
 

@@ -9,7 +9,7 @@ use fluxbot_git::{ObjectId, RefName, RemoteUrl};
 use tokio::time::Instant;
 
 /// How long after a push a server that still answers with an older commit counts as a stale replica.
-pub const REMEMBERED: Duration = Duration::from_secs(60);
+pub const REMEMBERED: Duration = Duration::from_mins(1);
 
 /// The branch of a source that names none, as in Flux.
 const DEFAULT_BRANCH: &str = "master";
@@ -190,8 +190,8 @@ mod tests {
         pushes.record_at(&push(Some('1'), '2'), now);
         let ask = |at| pushes.replaced_by_at(URL, "main", Some(&id('1')), at);
         assert_eq!(ask(now + Duration::from_secs(59)), Some(id('2')));
-        assert_eq!(ask(now + Duration::from_secs(60)), None);
-        pushes.record_at(&push(Some('5'), '6'), now + Duration::from_secs(60));
+        assert_eq!(ask(now + Duration::from_mins(1)), None);
+        pushes.record_at(&push(Some('5'), '6'), now + Duration::from_mins(1));
         let branches = pushes.branches.lock().unwrap();
         assert_eq!(branches.values().map(Vec::len).sum::<usize>(), 1);
     }
