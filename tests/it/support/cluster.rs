@@ -5,8 +5,8 @@
 //! let cluster = Cluster::shared();
 //! cluster.install_crds().await;
 //! let namespace = cluster.namespace("sync").await;
-//! let client = cluster.client().await;
 //! cluster.apply(DEPLOYMENT_YAML, Some(namespace.name()));
+//! let deployments: Api<Deployment> = namespace.api().await;
 //! eventually("the Deployment is ready", async || { … }).await;
 //! ```
 //!
@@ -28,7 +28,8 @@ use k8s_openapi::api::core::v1::{Namespace as NamespaceObject, ServiceAccount};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Api, Client, Config, ResourceExt};
+use kube::core::NamespaceResourceScope;
+use kube::{Api, Client, Config, Resource, ResourceExt};
 use tokio::sync::OnceCell;
 
 use super::command::{hermetic, stdout, stdout_with_input};
@@ -221,6 +222,14 @@ impl Namespace {
     /// The name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The objects of a kind in it, for the administrator.
+    pub async fn api<K>(&self) -> Api<K>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    {
+        Api::namespaced(self.cluster.client().await, &self.name)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Waits for what comes by itself, with a deadline and a text that says what was missing.
 
-use std::fmt::Display;
+use std::fmt::{Debug, Display};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout_at};
@@ -15,10 +15,9 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// with what was awaited and the last error.
 ///
 /// ```ignore
-/// let pod = eventually("the pod is gone", async || match pods.get_opt("web").await {
-///     Ok(None) => Ok(()),
-///     Ok(Some(pod)) => Err(format!("{:?}", pod.status)),
-///     Err(error) => Err(error.to_string()),
+/// eventually("three replicas are available", async || {
+///     let status = deployments.get_status("web").await.unwrap().status.unwrap();
+///     holds(status.available_replicas == Some(3), &status)
 /// }).await;
 /// ```
 pub async fn eventually<T, E: Display>(what: &str, attempt: impl AsyncFnMut() -> Result<T, E>) -> T {
@@ -44,5 +43,14 @@ pub async fn eventually_within<T, E: Display>(
             "not within {deadline:?}: {what}\nlast: {last}"
         );
         sleep(PAUSE).await;
+    }
+}
+
+/// The result of an attempt that looks at something: whether this holds, else what was seen.
+pub fn holds(condition: bool, seen: impl Debug) -> Result<(), String> {
+    if condition {
+        Ok(())
+    } else {
+        Err(format!("{seen:?}"))
     }
 }

@@ -78,11 +78,14 @@ func main() {
 
 // run returns once the cluster is usable and its line is printed.
 func run(name, directory string) {
+	if entries, _ := os.ReadDir(directory); len(entries) > 0 {
+		serving.Fail("creating the data directory", fmt.Errorf("%s is not empty", directory))
+	}
 	root, err := filepath.Abs(serving.DirectoryOrScratch(directory, "fluxbot-control-plane-"))
 	if err != nil {
 		serving.Fail("finding the data directory", err)
 	}
-	log(filepath.Join(root, "control-plane.log"))
+	logTo(filepath.Join(root, "control-plane.log"))
 	credentials, err := createCredentials(filepath.Join(root, "pki"))
 	if err != nil {
 		serving.Fail("creating the credentials", err)
@@ -125,8 +128,8 @@ func announce(line ready) {
 	}
 }
 
-// log sends what the linked components have to say to a file: stderr is for what the user must know.
-func log(path string) {
+// logTo sends what the linked components have to say to a file: stderr is for what the user must know.
+func logTo(path string) {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		serving.Fail("creating the log", err)
