@@ -14,6 +14,7 @@ mod api;
 mod architecture;
 mod chain;
 mod commands;
+mod controller;
 mod files;
 mod harness;
 mod main_job;

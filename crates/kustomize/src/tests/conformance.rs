@@ -19,7 +19,11 @@ struct Case {
 const NOT_YET: &[(&str, &str)] = &[];
 
 fn outcome(case: &Case) -> Result<String, String> {
-    let files = MemoryFiles::new(case.files.iter().map(|(path, text)| (path.clone(), text.as_bytes())));
+    let files = MemoryFiles::new(
+        case.files
+            .iter()
+            .map(|(path, text)| (path.clone(), text.as_bytes())),
+    );
     let options = Options {
         load_restrictor: LoadRestrictor::None,
         ..Options::default()
@@ -76,7 +80,11 @@ fn difference(expected: &str, got: &str) -> String {
             (None, None) => return text,
             (one, other) if one == other => {}
             (one, other) => {
-                text.push_str(&format!("  - {}\n  + {}\n", one.unwrap_or("<end>"), other.unwrap_or("<end>")));
+                text.push_str(&format!(
+                    "  - {}\n  + {}\n",
+                    one.unwrap_or("<end>"),
+                    other.unwrap_or("<end>")
+                ));
             }
         }
         if text.len() > 600 {
