@@ -76,6 +76,10 @@ const PURE: &[&str] = &[
     "src/scanner/scan.rs",
     "src/update/select.rs",
     "src/controller/outcome.rs",
+    "src/controller/wake.rs",
+    "src/controller/git_repository/plan.rs",
+    "src/controller/kustomization/plan.rs",
+    "src/controller/kustomization/history.rs",
     "crates/api/src",
 ];
 

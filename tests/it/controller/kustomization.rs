@@ -151,9 +151,10 @@ async fn dependents_wait_for_the_same_revision_of_what_they_depend_on() {
     fleet.applied("top", &fleet.head()).await;
 
     // A revision that breaks the base stops at the base, and its fix lets both go on.
+    let top = config_map("top", "2");
     let files = [
         ("base/base.yaml", Some("kind: [")),
-        ("top/top.yaml", Some(&config_map("top", "2"))),
+        ("top/top.yaml", Some(top.as_str())),
     ];
     fleet.commit("break", &files);
     fleet.failed("base", "BuildFailed").await;
