@@ -17,11 +17,13 @@ mod context;
 mod driver;
 mod events;
 mod fault;
+pub mod git_repository;
 mod health;
 pub mod image_policy;
 pub mod image_repository;
 pub mod image_update_automation;
 mod kinds;
+pub mod kustomization;
 mod landing;
 mod lease;
 mod metrics;
@@ -52,6 +54,7 @@ pub use queue::Queue;
 pub use secrets::{SecretData, SecretError};
 pub use status::{StatusError, StatusWriter};
 pub use tag_store::{StoredTags, TagStore};
+pub use wake::is_due;
 pub use watch::{Observer, OnChange, watch};
 
 #[cfg(test)]
