@@ -29,6 +29,7 @@
 
 pub mod cli;
 pub mod committer;
+pub mod controller;
 #[cfg(feature = "demo")]
 pub mod demo;
 pub mod docker_config;
@@ -37,6 +38,7 @@ pub mod http;
 pub mod image;
 pub mod objects;
 pub mod policy;
+pub mod run;
 pub mod scanner;
 pub mod setters;
 pub mod sync;

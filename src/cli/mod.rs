@@ -3,6 +3,7 @@
 //! Results go to standard output, everything else to standard error. Exit codes: 0 done, 1 failed or "no", 2 wrong usage
 //! or invalid input.
 
+mod controller;
 mod crds;
 mod demo;
 mod markers;
@@ -18,6 +19,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::telemetry::Encoding;
+
 /// Keeps Kubernetes clusters on the newest images that their teams allow, through Git.
 #[derive(Debug, Parser)]
 #[command(
@@ -29,16 +32,16 @@ use clap::{Parser, Subcommand};
   fluxbot markers --lint     # which markers can never work"
 )]
 struct Cli {
-    /// What is logged to standard error: error, warn, info, debug or trace, also per module (`fluxbot::scanner=debug`).
+    /// What is logged to standard error: error, warn, info, debug or trace, also per module (`fluxbot::scanner=debug`)
+    /// [default: warn; info for `controller`].
     #[arg(
         long,
         global = true,
-        default_value = "warn",
         env = "FLUXBOT_LOG",
         hide_env_values = true,
         value_name = "LEVEL"
     )]
-    log_level: String,
+    log_level: Option<String>,
     #[command(subcommand)]
     command: Command,
 }
@@ -59,6 +62,8 @@ enum Command {
     Scan(scan::ScanArgs),
     /// Scan, select, set, commit and push without a cluster.
     Update(update::UpdateArgs),
+    /// Reconcile the objects of a cluster: scan, select, set, commit, fetch, build and apply.
+    Controller(controller::ControllerArgs),
     /// Print the custom resource definitions.
     Crds(crds::CrdsArgs),
     /// Write the generated part of docs/.
@@ -134,7 +139,11 @@ pub fn run() -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    let result = crate::telemetry::init(&cli.log_level)
+    let (level, encoding) = match &cli.command {
+        Command::Controller(args) => ("info", args.log_encoding()),
+        _ => ("warn", Encoding::Console),
+    };
+    let result = crate::telemetry::init(cli.log_level.as_deref().unwrap_or(level), encoding)
         .map_err(Failure::invalid)
         .and_then(|()| dispatch(cli.command));
     match result {
@@ -158,6 +167,7 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Markers(args) => args.run(),
         Command::Scan(args) => args.run(),
         Command::Update(args) => args.run(),
+        Command::Controller(args) => args.run(),
         Command::Crds(args) => args.run(),
         Command::Reference(args) => args.run(),
         Command::Demo(args) => args.run(),

@@ -32,6 +32,22 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "sync",
         ],
     ),
+    (
+        "controller",
+        &[
+            "image",
+            "policy",
+            "setters",
+            "scanner",
+            "committer",
+            "objects",
+            "http",
+            "git",
+            "sync",
+            "source",
+            "update",
+        ],
+    ),
 ];
 
 /// Files and folders that do no input or output.
@@ -48,6 +64,7 @@ const PURE: &[&str] = &[
     "src/scanner/credentials.rs",
     "src/scanner/scan.rs",
     "src/update/select.rs",
+    "src/controller/outcome.rs",
     "crates/api/src",
 ];
 
@@ -129,7 +146,7 @@ fn modules_import_only_what_lies_below_them() {
 #[test]
 fn every_module_of_the_library_has_a_rule() {
     let text = fs::read_to_string(project_root().join("src/lib.rs")).unwrap();
-    let edges = ["cli", "demo"];
+    let edges = ["cli", "demo", "run"];
     for module in text.lines().filter_map(|line| line.strip_prefix("pub mod ")) {
         let module = module.trim_end_matches(';');
         let known = edges.contains(&module) || ALLOWED.iter().any(|(name, _)| *name == module);

@@ -1,0 +1,45 @@
+//! The reconcilers: objects of the API server in, conditions, events and work done out.
+//!
+//! ```text
+//! API server --watch--> Cache --Queue--> driver: Reconciler::reconcile(Attempt) --> Done | Failure
+//!                         ^                                                             |
+//!                         |                                   outcome::settle (P): conditions, event, requeue
+//!                         +-------------- status written <----+--> events, metrics, log
+//! ```
+//!
+//! One file for each kind says what its reconcile does; how an outcome becomes conditions, an event, a metric and the
+//! next run is decided in [`outcome`] alone. A [`Queue`] runs an object once at a time, wakes it when something that it
+//! depends on changed, and holds nothing but a time while an object waits.
+
+mod attempt;
+mod cache;
+mod context;
+mod driver;
+mod events;
+mod health;
+mod kinds;
+mod lease;
+mod metrics;
+pub mod outcome;
+mod queue;
+mod secrets;
+mod status;
+mod watch;
+
+pub use attempt::{Attempt, Reconciler, Slot};
+pub use cache::{Cache, Cached, Lists};
+pub use context::{Caches, Context, Options, Queues};
+pub use driver::{Drive, drive};
+pub use events::{Destinations, EventRecord, Events};
+pub use health::{Health, Heart};
+pub use kinds::Reconciled;
+pub use lease::Election;
+pub use metrics::{Metrics, RunResult};
+pub use outcome::{Announce, Done, Failure, Recovery, Requeue};
+pub use queue::Queue;
+pub use secrets::{SecretData, SecretError};
+pub use status::{StatusError, StatusWriter};
+pub use watch::{Observer, OnChange, watch};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,6 @@
+//! The core without an API server: queue, cache, outcomes, health.
+
+mod cache;
+mod health;
+mod outcome;
+mod queue;

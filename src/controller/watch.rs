@@ -1,0 +1,118 @@
+//! The watch of one kind: from the API server into the cache, and wakes out of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use kube::Api;
+use kube::core::DeserializeGuard;
+use kube::runtime::{WatchStreamExt as _, watcher};
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use super::cache::{Cache, Cached, Changed};
+use super::context::Context;
+use super::health::Heart;
+use super::kinds::Reconciled;
+
+/// How long the API server may keep a watch open. A connection that died without a word is noticed after it.
+const WATCH_SECONDS: u32 = 120;
+
+/// What to do when an object changed: wake whoever depends on it. `None` before: it is new; `None` after: it is gone.
+pub type OnChange<K> = Box<dyn Fn(&crate::objects::ObjectKey, Option<&K>, Option<&K>) + Send + Sync>;
+
+/// Takes what is known of the objects of one kind, and tells whoever depends on them.
+pub struct Observer<K: Reconciled> {
+    context: Context,
+    cache: fn(&Context) -> &Cache<K>,
+    on_change: OnChange<K>,
+}
+
+impl<K: Reconciled> Observer<K> {
+    /// An observer that fills a cache.
+    #[must_use]
+    pub fn new(context: Context, cache: fn(&Context) -> &Cache<K>, on_change: OnChange<K>) -> Self {
+        context.lists.begin();
+        Self {
+            context,
+            cache,
+            on_change,
+        }
+    }
+
+    /// The cache that is filled.
+    #[must_use]
+    pub fn cache(&self) -> &Cache<K> {
+        (self.cache)(&self.context)
+    }
+
+    /// The API server's answer to a write of ours.
+    pub(super) fn answered(&self, object: K) {
+        if let Some(changed) = self.cache().answered(object) {
+            self.tell(&changed);
+        }
+    }
+
+    fn tell(&self, changed: &Changed<K>) {
+        let good = |cached: &Option<Cached<K>>| cached.as_ref().and_then(Cached::good).cloned();
+        (self.on_change)(
+            &changed.key,
+            good(&changed.old).as_deref(),
+            good(&changed.new).as_deref(),
+        );
+        if let Some(Cached::Bad { error, .. }) = &changed.new {
+            warn!(kind = K::KIND, object = %changed.key, %error, "object cannot be understood and was left alone");
+            self.context.metrics.invalid_object(K::KIND);
+        }
+        if changed.new.is_none() {
+            self.context.metrics.forget(K::KIND, &changed.key);
+        }
+    }
+}
+
+/// Watches a kind until `stop`. Errors are retried with growing pauses; they never end the watch.
+pub async fn watch<K: Reconciled>(
+    observer: Arc<Observer<K>>,
+    api: Api<DeserializeGuard<K>>,
+    config: watcher::Config,
+    heart: Heart,
+    stop: CancellationToken,
+) {
+    let config = config.timeout(WATCH_SECONDS);
+    let mut events = std::pin::pin!(watcher(api, config).default_backoff());
+    let mut is_listed = false;
+    heart.await_for("the first list is not complete");
+    let mut tick = tokio::time::interval(Duration::from_secs(5));
+    loop {
+        let event = tokio::select! {
+            () = stop.cancelled() => {
+                heart.retire();
+                return;
+            }
+            _ = tick.tick() => {
+                heart.beat();
+                continue;
+            }
+            event = events.next() => event,
+        };
+        heart.beat();
+        match event {
+            Some(Ok(event)) => {
+                heart.reached();
+                for changed in observer.cache().observe(event) {
+                    observer.tell(&changed);
+                }
+                if !is_listed && observer.cache().is_synced() {
+                    is_listed = true;
+                    observer.context.lists.complete();
+                    heart.arrived();
+                }
+            }
+            Some(Err(error)) => {
+                heart.missed();
+                warn!(kind = K::KIND, %error, "watch failed and will be tried again");
+            }
+            None => return,
+        }
+    }
+}

@@ -1,0 +1,314 @@
+//! The controller process: clients, stores, reconcilers, servers, lease and shutdown, wired in one place.
+
+mod config;
+mod servers;
+
+pub use config::{Address, Config, InvalidAddress, Part};
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::core::DeserializeGuard;
+use kube::runtime::watcher;
+use kube::{Api, Client};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::{JoinError, JoinSet};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use crate::controller::{
+    Cache, Caches, Context, Destinations, Drive, Election, Events, Health, Lists, Metrics, Observer,
+    OnChange, Options, Queue, Queues, Reconciled, Reconciler, drive, watch,
+};
+use crate::http::HttpClients;
+
+/// How long the API server may be silent on a connection: longer than it keeps a watch open.
+const READ_TIMEOUT: Duration = Duration::from_secs(180);
+
+/// How long events may take to go out after everything else has ended.
+const EVENTS_GRACE: Duration = Duration::from_secs(3);
+
+/// Why the controller ended.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// There is no usable kubeconfig, and this is no pod.
+    #[error("cannot find a cluster: {0}")]
+    NoCluster(String),
+    /// The client cannot be made.
+    #[error("cannot connect to the cluster: {0}")]
+    Client(#[source] Box<kube::Error>),
+    /// An address is taken or not ours.
+    #[error("cannot serve {server} on {address}: {source}")]
+    Listen {
+        /// What is served.
+        server: &'static str,
+        /// Where.
+        address: String,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The storage folder cannot be used.
+    #[error("cannot use the storage folder: {0}")]
+    Storage(String),
+    /// Signals cannot be received.
+    #[error("cannot listen for signals: {0}")]
+    Signal(#[source] std::io::Error),
+    /// Another process leads now.
+    #[error("the lease was lost")]
+    LeaseLost,
+    /// A part of the process ended although it should not.
+    #[error("{0} ended unexpectedly")]
+    Ended(String),
+}
+
+/// Runs until the process is asked to stop.
+pub async fn until_signal(config: Config) -> Result<(), RunError> {
+    let stop = CancellationToken::new();
+    let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Signal)?;
+    let asked = stop.clone();
+    let signals = tokio::spawn(async move {
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = terminate.recv() => {}
+        }
+        info!("stopping");
+        asked.cancel();
+    });
+    let result = run(config, stop).await;
+    signals.abort();
+    result
+}
+
+/// Runs until `stop`, then ends gracefully: no new run begins, running ones end within their grace, the lease is given back.
+pub async fn run(config: Config, stop: CancellationToken) -> Result<(), RunError> {
+    let client = client(&config).await?;
+    let health = Health::default();
+    let metrics = Arc::new(Metrics::default());
+    let identity = identity();
+
+    // Probes and figures are there from the first moment, also while another process leads.
+    let servers_stop = CancellationToken::new();
+    let _servers_end = servers_stop.clone().drop_guard();
+    let health_listener = servers::listen("health", &config.health_addr).await?;
+    let metrics_listener = servers::listen("metrics", &config.metrics_addr).await?;
+    tokio::spawn(servers::serve(
+        health_listener,
+        servers::health(health.clone()),
+        servers_stop.clone(),
+    ));
+    tokio::spawn(servers::serve(
+        metrics_listener,
+        servers::metrics(Arc::clone(&metrics)),
+        servers_stop.clone(),
+    ));
+
+    // One process at a time reconciles.
+    let election = Election::new(client.clone(), &config.namespace, &config.lease_name(), &identity);
+    let lease_heart = config.leader_elect.then(|| health.heart("lease"));
+    if let Some(heart) = &lease_heart {
+        heart.await_for("another process leads");
+        if !election.acquire(heart, &stop).await {
+            return Ok(());
+        }
+        heart.arrived();
+    }
+    metrics.leading(true);
+
+    // What all reconcilers share.
+    let destinations = Destinations {
+        client: client.clone(),
+        instance: identity,
+        address: config.events_addr.clone(),
+        http: HttpClients::new(),
+    };
+    let (events, publish) = Events::start(destinations, Arc::clone(&metrics));
+    let publishing = tokio::spawn(publish);
+    let context = Context {
+        client,
+        options: Arc::new(options(&config)),
+        caches: Arc::new(Caches::default()),
+        lists: Arc::new(Lists::default()),
+        queues: Arc::new(Queues::default()),
+        events,
+        metrics: Arc::clone(&metrics),
+        http: HttpClients::new(),
+    };
+
+    // The lease is renewed until the last run has ended; when it is lost, nothing is written any more.
+    let halt = CancellationToken::new();
+    let lease_stop = CancellationToken::new();
+    let mut tasks = Tasks::default();
+    let holder = {
+        let (halt, lease_stop) = (halt.clone(), lease_stop.clone());
+        tokio::spawn(async move {
+            let Some(heart) = lease_heart else {
+                return false;
+            };
+            let lost = election.hold(&heart, &lease_stop).await;
+            if lost {
+                halt.cancel();
+            } else {
+                election.release().await;
+            }
+            lost
+        })
+    };
+
+    let parts = Parts {
+        config: &config,
+        context: &context,
+        health: &health,
+        halt: &halt,
+        stop: &stop,
+    };
+    parts.start(&mut tasks).await?;
+
+    // Until the process is asked to stop, or a part of it ends by itself.
+    let ended = tokio::select! {
+        () = stop.cancelled() => None,
+        () = halt.cancelled() => None,
+        ended = tasks.next() => ended,
+    };
+    stop.cancel();
+    while tasks.next().await.is_some() {}
+    lease_stop.cancel();
+    let lost = holder.await.unwrap_or(true);
+    drop(context);
+    if tokio::time::timeout(EVENTS_GRACE, publishing).await.is_err() {
+        warn!("some events could not be published before the end");
+    }
+    match ended {
+        _ if lost => Err(RunError::LeaseLost),
+        Some(what) => Err(RunError::Ended(what)),
+        None => Ok(()),
+    }
+}
+
+/// The tasks that have to run as long as the process does.
+#[derive(Default)]
+struct Tasks {
+    set: JoinSet<String>,
+}
+
+impl Tasks {
+    fn spawn(&mut self, name: String, task: impl Future<Output = ()> + Send + 'static) {
+        self.set.spawn(async move {
+            task.await;
+            name
+        });
+    }
+
+    /// The name of the next task that ended.
+    async fn next(&mut self) -> Option<String> {
+        let ended: Result<String, JoinError> = self.set.join_next().await?;
+        Some(ended.unwrap_or_else(|failure| {
+            error!(error = %failure, "a part of the process failed");
+            "a part of the process".to_owned()
+        }))
+    }
+}
+
+/// Starts watches and reconcilers.
+struct Parts<'a> {
+    config: &'a Config,
+    context: &'a Context,
+    health: &'a Health,
+    halt: &'a CancellationToken,
+    stop: &'a CancellationToken,
+}
+
+impl Parts<'_> {
+    async fn start(&self, tasks: &mut Tasks) -> Result<(), RunError> {
+        let _ = tasks;
+        Ok(())
+    }
+
+    /// Watches a kind. Gives who sees its objects.
+    fn watch<K: Reconciled>(
+        &self,
+        tasks: &mut Tasks,
+        cache: fn(&Context) -> &Cache<K>,
+        is_reconciled: bool,
+        on_change: OnChange<K>,
+    ) -> Arc<Observer<K>> {
+        let observer = Arc::new(Observer::new(self.context.clone(), cache, on_change));
+        let client = self.context.client.clone();
+        let api: Api<DeserializeGuard<K>> = if self.config.watch_all_namespaces {
+            Api::all(client)
+        } else {
+            Api::namespaced(client, &self.config.namespace)
+        };
+        let mut watching = watcher::Config::default();
+        if let Some(selector) = self
+            .config
+            .watch_label_selector
+            .as_deref()
+            .filter(|_| is_reconciled)
+        {
+            watching = watching.labels(selector);
+        }
+        let name = format!("watch of {}", K::KIND);
+        let heart = self.health.heart(&name);
+        let watch = watch(Arc::clone(&observer), api, watching, heart, self.stop.clone());
+        tasks.spawn(name, watch);
+        observer
+    }
+
+    /// Reconciles a kind.
+    fn drive<R: Reconciler>(
+        &self,
+        tasks: &mut Tasks,
+        reconciler: R,
+        observer: Arc<Observer<R::Kind>>,
+        queue: &Arc<Queue>,
+    ) {
+        let name = format!("reconciler of {}", R::Kind::KIND);
+        let heart = self.health.heart(&name);
+        let task = Drive {
+            context: self.context.clone(),
+            reconciler,
+            observer,
+            queue: Arc::clone(queue),
+            concurrent: self.config.concurrent,
+            halt: self.halt.clone(),
+        };
+        tasks.spawn(name, drive(task, heart, self.stop.clone()));
+    }
+}
+
+fn options(config: &Config) -> Options {
+    Options {
+        namespace: config.namespace.clone(),
+        storage: config.storage_path.clone(),
+        concurrent: config.concurrent,
+        no_cross_namespace_refs: config.no_cross_namespace_refs,
+        no_remote_bases: config.no_remote_bases,
+        default_service_account: config.default_service_account.clone(),
+        requeue_dependency: config.requeue_dependency,
+    }
+}
+
+async fn client(config: &Config) -> Result<Client, RunError> {
+    let mut settings = match &config.kubeconfig {
+        Some(path) => {
+            let named = |reason: String| RunError::NoCluster(format!("{}: {reason}", path.display()));
+            let kubeconfig = Kubeconfig::read_from(path).map_err(|error| named(error.to_string()))?;
+            kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
+                .await
+                .map_err(|error| named(error.to_string()))?
+        }
+        None => kube::Config::infer()
+            .await
+            .map_err(|error| RunError::NoCluster(error.to_string()))?,
+    };
+    settings.read_timeout = Some(READ_TIMEOUT);
+    Client::try_from(settings).map_err(|error| RunError::Client(Box::new(error)))
+}
+
+/// A name of this process that no other has: the pod's, or the host's, with the process id.
+fn identity() -> String {
+    let host = std::env::var("POD_NAME").or_else(|_| std::env::var("HOSTNAME"));
+    let host = host.unwrap_or_else(|_| "fluxbot".to_owned());
+    format!("{host}_{}", std::process::id())
+}
