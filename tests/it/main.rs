@@ -16,4 +16,5 @@ mod chain;
 mod commands;
 mod files;
 mod harness;
+mod main_job;
 mod support;
