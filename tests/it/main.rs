@@ -13,6 +13,7 @@
 mod api;
 mod architecture;
 mod chain;
+mod chart;
 mod commands;
 mod controller;
 mod files;
