@@ -65,6 +65,7 @@ const PURE: &[&str] = &[
     "src/scanner/credentials.rs",
     "src/scanner/scan.rs",
     "src/update/select.rs",
+    "src/objects/selector.rs",
     "src/controller/outcome.rs",
     "crates/api/src",
 ];
