@@ -13,7 +13,7 @@
 mod architecture;
 mod chain;
 mod commands;
-mod controller;
 mod files;
 mod harness;
+mod image_automation;
 mod support;
