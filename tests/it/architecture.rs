@@ -75,6 +75,7 @@ const PURE: &[&str] = &[
     "src/scanner/credentials.rs",
     "src/scanner/scan.rs",
     "src/update/select.rs",
+    "src/objects/selector.rs",
     "src/controller/outcome.rs",
     "src/source/revision.rs",
     "src/source/ignore",
