@@ -81,6 +81,8 @@ const PURE: &[&str] = &[
     "src/controller/kustomization/plan.rs",
     "src/controller/kustomization/history.rs",
     "crates/api/src",
+    "crates/yaml/src",
+    "crates/kustomize/src",
 ];
 
 /// What a pure file may not name.
