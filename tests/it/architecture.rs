@@ -80,6 +80,8 @@ const PURE: &[&str] = &[
     "src/controller/git_repository/plan.rs",
     "src/controller/kustomization/plan.rs",
     "src/controller/kustomization/history.rs",
+    "src/source/revision.rs",
+    "src/source/ignore",
     "crates/api/src",
     "crates/yaml/src",
     "crates/kustomize/src",

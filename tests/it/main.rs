@@ -18,5 +18,6 @@ mod controller;
 mod files;
 mod harness;
 mod main_job;
+mod source;
 mod support;
 mod sync;
