@@ -63,10 +63,10 @@ enum Command {
     Scan(scan::ScanArgs),
     /// Scan, select, set, commit and push without a cluster.
     Update(update::UpdateArgs),
-    /// Reconcile the objects of a cluster: scan, select, set, commit, fetch, build and apply.
-    Controller(controller::ControllerArgs),
     /// Build a kustomization and print its objects.
     Build(build::BuildArgs),
+    /// Reconcile the objects of a cluster: scan, select, set, commit, fetch, build and apply.
+    Controller(controller::ControllerArgs),
     /// Print the custom resource definitions.
     Crds(crds::CrdsArgs),
     /// Write the generated part of docs/.
@@ -170,8 +170,8 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Markers(args) => args.run(),
         Command::Scan(args) => args.run(),
         Command::Update(args) => args.run(),
-        Command::Controller(args) => args.run(),
         Command::Build(args) => args.run(),
+        Command::Controller(args) => args.run(),
         Command::Crds(args) => args.run(),
         Command::Reference(args) => args.run(),
         Command::Demo(args) => args.run(),
