@@ -63,8 +63,11 @@ pub struct LandError {
 pub struct Landings {
     context: Context,
     mirrors: Mirrors,
-    repositories: Arc<Mutex<HashMap<(String, AccessIdentity), Arc<Repository>>>>,
+    repositories: Arc<Mutex<Repositories>>,
 }
+
+/// Repositories by URL and by who we are to them.
+type Repositories = HashMap<(String, AccessIdentity), Arc<Repository>>;
 
 struct Repository {
     remote: Remote,

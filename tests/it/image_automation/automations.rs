@@ -274,17 +274,46 @@ async fn automations_that_wait_for_the_same_branch_are_pushed_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_wrong_with_one_automation_is_said_there() {
-    let fixture = Fixture::start_with("auto-wrong", |options| options.no_cross_namespace_refs = true).await;
+async fn a_race_that_a_person_wins_is_run_again_on_top() {
+    let fixture = Fixture::start("race").await;
     let registry = Registry::shared();
-    registry.push_tags("auto-wrong", &["1.0.0", "1.0.1"]).await;
-    let namespace = fixture.namespace.name();
-    let content = manifest(namespace, "app", &registry.image("auto-wrong"), "1.0.0");
-    let repository = fixture
-        .git("ctl-auto-wrong", &[("apps/app.yaml", &content)])
+    registry.push_tags("ctl-race", &["1.0.0", "1.0.1"]).await;
+    let content = manifest(
+        fixture.namespace.name(),
+        "app",
+        &registry.image("ctl-race"),
+        "1.0.0",
+    );
+    let repository = fixture.git("ctl-race", &[("apps/app.yaml", &content)]).await;
+    app(&fixture, "app", "ctl-race").await;
+    fixture.ready::<ImagePolicy>("app", "True", "Succeeded").await;
+    let server = GitServer::shared();
+    let push = "ctl-race.git/git-receive-pack";
+    server
+        .control()
+        .order(&Fault::new(Action::HoldRequest, push))
         .await;
-    repository.install_hook("pre-receive", "echo 'main is frozen'; exit 1");
-    app(&fixture, "app", "auto-wrong").await;
+    fixture
+        .create::<ImageUpdateAutomation>("apps", automation("./apps"))
+        .await;
+    server.control().await_held(push, 1).await;
+    let person = repository.commit_files("main", "person", &[("notes.md", "mine\n")]);
+    server.control().clear_faults(push).await;
+    fixture
+        .ready::<ImageUpdateAutomation>("apps", "True", "Succeeded")
+        .await;
+    assert_eq!(repository.revision("main^"), Some(person));
+    assert!(repository.show("main", "apps/app.yaml").contains(":1.0.1"));
+    assert_eq!(repository.log("main").len(), 3);
+    let requests = server.control().requests("ctl-race.git").await;
+    assert_eq!(pushes(&requests), 2, "the one that lost, and the one after it");
+    repository.fsck();
+}
+
+/// An automation with what is wrong with it: name, spec, reason, part of the message, whether only a change of it can help.
+type Wrong = (&'static str, Value, &'static str, &'static str, bool);
+
+fn wrong_automations() -> Vec<Wrong> {
     let with = |pointer: &str, value: Value| {
         let mut spec = automation("./apps");
         let (parent, key) = pointer.rsplit_once('/').unwrap();
@@ -293,7 +322,7 @@ async fn what_is_wrong_with_one_automation_is_said_there() {
     };
     let branch = json!({ "ref": { "branch": "nowhere" } });
     let operator = json!({ "matchExpressions": [{ "key": "app", "operator": "Like", "values": ["a"] }] });
-    let cases = [
+    vec![
         (
             "frozen",
             automation("./apps"),
@@ -343,7 +372,22 @@ async fn what_is_wrong_with_one_automation_is_said_there() {
             "\"Like\" is not a valid label selector operator",
             true,
         ),
-    ];
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_with_one_automation_is_said_there() {
+    let fixture = Fixture::start_with("auto-wrong", |options| options.no_cross_namespace_refs = true).await;
+    let registry = Registry::shared();
+    registry.push_tags("auto-wrong", &["1.0.0", "1.0.1"]).await;
+    let namespace = fixture.namespace.name();
+    let content = manifest(namespace, "app", &registry.image("auto-wrong"), "1.0.0");
+    let repository = fixture
+        .git("ctl-auto-wrong", &[("apps/app.yaml", &content)])
+        .await;
+    repository.install_hook("pre-receive", "echo 'main is frozen'; exit 1");
+    app(&fixture, "app", "auto-wrong").await;
+    let cases = wrong_automations();
     fixture.ready::<ImagePolicy>("app", "True", "Succeeded").await;
     for (name, spec, ..) in &cases {
         fixture.create::<ImageUpdateAutomation>(name, spec.clone()).await;
