@@ -20,12 +20,12 @@ pub struct Lists {
 
 impl Lists {
     /// A kind will be listed.
-    pub(super) fn begin(&self) {
+    pub fn begin(&self) {
         self.pending.send_modify(|pending| *pending += 1);
     }
 
     /// A kind was listed.
-    pub(super) fn complete(&self) {
+    pub fn complete(&self) {
         self.pending
             .send_modify(|pending| *pending = pending.saturating_sub(1));
     }

@@ -231,6 +231,8 @@ struct Parts<'a> {
 
 impl Parts<'_> {
     async fn start(&self, tasks: &mut Tasks) -> Result<(), RunError> {
+        // Nothing is reconciled before the last watch is there too.
+        self.context.lists.begin();
         let waits = Arc::new(Waits::default());
         let sources = SourceStore::default();
         let mirrors = Mirrors::new(
@@ -260,6 +262,7 @@ impl Parts<'_> {
             self.drive(tasks, reconciler, git, &self.context.queues.git_repositories);
         }
         tasks.spawn("sweep of mirrors".to_owned(), sweep(mirrors, self.stop.clone()));
+        self.context.lists.complete();
         Ok(())
     }
 

@@ -4,4 +4,3 @@ mod automations;
 mod fixture;
 mod policies;
 mod repositories;
-mod sync;
