@@ -10,6 +10,7 @@
     reason = "clippy allows these in tests by itself only inside #[test] functions, not in what they share"
 )]
 
+mod api;
 mod architecture;
 mod chain;
 mod commands;

@@ -3,6 +3,8 @@
 //! - [`registry::Registry`]: the CNCF distribution registry; push real images into it.
 //! - [`git::GitServer`], [`ssh::GitSshServer`]: Git over smart HTTP and SSH; create repositories on them.
 //! - [`cli::Fluxbot`]: the built program with nothing of this machine around it.
+//! - [`cluster::Cluster`]: a Kubernetes control plane whose pods become ready; namespaces, kubectl, helm.
+//! - [`eventually::eventually`]: waits for what comes by itself.
 //! - [`control::Control`]: what a server was asked, and faults at exact moments instead of sleeps.
 //!
 //! `shared()` servers start once per test process; tests keep apart by the names of their
@@ -18,8 +20,10 @@
 )]
 
 pub mod cli;
+pub mod cluster;
 pub mod command;
 pub mod control;
+pub mod eventually;
 pub mod git;
 pub mod image;
 pub mod registry;

@@ -13,7 +13,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 /// How long a server may take to answer, and to end when asked. Generous: machines of CI are busy.
-const DEADLINE: Duration = Duration::from_secs(30);
+const DEADLINE: Duration = Duration::from_mins(2);
 
 /// What a server prints once it answers; see `tests/servers/serving`.
 #[derive(Debug, Deserialize)]
@@ -32,6 +32,8 @@ pub struct Ready {
     pub client_key: Option<PathBuf>,
     /// The `known_hosts` file with the server's key and no other, on servers that speak SSH.
     pub known_hosts: Option<PathBuf>,
+    /// The administrator's kubeconfig, of a control plane.
+    pub kubeconfig: Option<PathBuf>,
 }
 
 /// A running server. It ends, and removes its data, when this is dropped or this process dies.
@@ -143,8 +145,9 @@ impl Drop for Server {
     }
 }
 
-/// The path of a server's binary, built at the first call of this process unless the cache has it.
-fn binary(name: &'static str) -> PathBuf {
+/// The path of the binary of a server or a tool (`kubectl`, `helm`), built at the first call of this
+/// process unless the cache has it.
+pub fn binary(name: &'static str) -> PathBuf {
     static BINARIES: OnceLock<Mutex<BTreeMap<&'static str, PathBuf>>> = OnceLock::new();
     let mut binaries = BINARIES
         .get_or_init(Mutex::default)
