@@ -41,6 +41,7 @@ pub mod policy;
 pub mod run;
 pub mod scanner;
 pub mod setters;
+pub mod source;
 pub mod sync;
 pub mod telemetry;
 pub mod update;

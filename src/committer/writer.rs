@@ -1,7 +1,7 @@
 //! Lands changes on a branch: fetch, set, commit, push, and again when somebody else was faster.
 
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -35,6 +35,10 @@ pub struct Landing {
     pub landed: Vec<Result<Landed, String>>,
     /// The commit below the first of `layers`.
     pub base: Option<ObjectId>,
+    /// The head of the branch that was checked out, as it was before the push.
+    pub checkout_head: Option<ObjectId>,
+    /// The head of the branch that was pushed, as it was before; `None` when the push created it.
+    pub push_head: Option<ObjectId>,
     /// The commits that were pushed.
     pub layers: Vec<Layer>,
     /// How often another writer was faster.
@@ -67,19 +71,39 @@ pub enum WriteError {
     Push(#[from] PushError),
 }
 
+/// The heads of both branches before a push.
+#[derive(Debug, Clone, Copy)]
+struct Heads {
+    checkout: Option<ObjectId>,
+    push: Option<ObjectId>,
+}
+
 /// Writes to one repository. Its mirror and its marker index stay warm from one run to the next.
 pub struct Writer {
-    mirror: Mirror,
+    mirror: Arc<Mirror>,
     index: Mutex<MarkerIndex<ObjectId>>,
 }
 
 impl Writer {
     /// Opens the mirror of `remote` in `folder`, and creates or heals it where needed.
     pub fn open(folder: &Path, remote: Remote) -> Result<Self, WriteError> {
-        Ok(Self {
-            mirror: Mirror::open(folder, remote)?,
+        Ok(Self::on(Arc::new(Mirror::open(folder, remote)?)))
+    }
+
+    /// Writes through a mirror that others use too: what they fetched is not fetched again, and what is pushed here is
+    /// theirs without a fetch.
+    #[must_use]
+    pub fn on(mirror: Arc<Mirror>) -> Self {
+        Self {
+            mirror,
             index: Mutex::default(),
-        })
+        }
+    }
+
+    /// The mirror that it writes through.
+    #[must_use]
+    pub fn mirror(&self) -> &Arc<Mirror> {
+        &self.mirror
     }
 
     /// Reads a branch, or the remote's default branch, as it is now. Gives its name and its commit, `None` when the
@@ -117,21 +141,22 @@ impl Writer {
         let mut lost_races = 0;
         let mut lost_answers = 0;
         // The commits of a push whose answer was lost.
-        let mut sent: Option<Stack> = None;
+        let mut sent: Option<(Stack, Heads)> = None;
         loop {
-            let (stack, target_head) = self.build(works, &checkout, &target)?;
+            let (stack, heads) = self.build(works, &checkout, &target)?;
             let Some(tip) = stack.layers.last().map(|layer| layer.commit.id()) else {
                 // When nothing is left to change after a lost answer, it is because those commits landed.
-                return Ok(landing(&target, sent.unwrap_or(stack), lost_races, Vec::new()));
+                let (stack, heads) = sent.unwrap_or((stack, heads));
+                return Ok(landing(&target, stack, heads, lost_races, Vec::new()));
             };
             let update = RefUpdate {
                 name: target.clone(),
-                old: target_head,
+                old: heads.push,
                 new: Some(tip),
             };
             let commits: Vec<&PreparedCommit> = stack.layers.iter().map(|layer| &layer.commit).collect();
             match self.mirror.push(&[update], &commits, &options) {
-                Ok(pushed) => return Ok(landing(&target, stack, lost_races, pushed.messages)),
+                Ok(pushed) => return Ok(landing(&target, stack, heads, lost_races, pushed.messages)),
                 Err(PushError::Stale { .. }) if lost_races < MAX_RACES => {
                     lost_races += 1;
                     thread::sleep(pause(lost_races, &tip));
@@ -141,39 +166,50 @@ impl Writer {
                     // the markers again is right, and changes nothing when they landed.
                     thread::sleep(LOST_ANSWER_PAUSE * lost_answers);
                     lost_answers += 1;
-                    sent = Some(stack);
+                    sent = Some((stack, heads));
                 }
                 Err(error) => return Err(error.into()),
             }
         }
     }
 
-    /// Fetches, and builds the commits. Gives them with the present head of the branch to push, if it exists.
+    /// Fetches, and builds the commits. Gives them with the present heads of the branches.
     fn build(
         &self,
         works: &[Work],
         checkout: &RefName,
         target: &RefName,
-    ) -> Result<(Stack, Option<ObjectId>), WriteError> {
+    ) -> Result<(Stack, Heads), WriteError> {
         let mut queries = vec![RefQuery::Name(checkout.clone())];
         if target != checkout {
             queries.push(RefQuery::Name(target.clone()));
         }
         let snapshot = self.mirror.fetch(&queries)?;
-        let target_head = snapshot.head(target);
+        let heads = Heads {
+            checkout: snapshot.head(checkout),
+            push: snapshot.head(target),
+        };
         // As in Flux, work goes on on top of a push branch that exists.
-        let head = target_head.or_else(|| snapshot.head(checkout));
+        let head = heads.push.or(heads.checkout);
         let head = head.ok_or_else(|| WriteError::NoBranch(checkout.short().to_owned()))?;
         let stack = stack::build(&self.index, snapshot, head, target.short(), works)?;
-        Ok((stack, target_head))
+        Ok((stack, heads))
     }
 }
 
-fn landing(branch: &RefName, stack: Stack, lost_races: u32, server_messages: Vec<String>) -> Landing {
+fn landing(
+    branch: &RefName,
+    stack: Stack,
+    heads: Heads,
+    lost_races: u32,
+    server_messages: Vec<String>,
+) -> Landing {
     Landing {
         branch: branch.short().to_owned(),
         landed: stack.landed,
         base: Some(stack.base),
+        checkout_head: heads.checkout,
+        push_head: heads.push,
         layers: stack.layers,
         lost_races,
         server_messages,

@@ -154,6 +154,10 @@ impl<K: Reconciled> Attempt<K> {
     /// Writes [`Self::status`] now, before the run ends: for what must be known even if the process dies in the next
     /// moment (the inventory before an apply).
     pub async fn save(&mut self) -> Result<(), StatusError> {
-        self.writer.write(&self.status).await
+        // What the driver shows of the run stays as it is.
+        let mut status = self.status.clone();
+        let shown = self.writer.conditions().await;
+        outcome::keep_shown(K::conditions_mut(&mut status), &shown);
+        self.writer.write(&status).await
     }
 }

@@ -11,7 +11,9 @@ use kube::Client;
 
 use super::cache::{Cache, Lists};
 use super::events::Events;
+use super::kinds::Reconciled as _;
 use super::metrics::Metrics;
+use super::pushed::{self, Push, Pushes};
 use super::queue::Queue;
 use super::secrets::{self, SecretData, SecretError};
 use crate::http::HttpClients;
@@ -85,11 +87,25 @@ pub struct Context {
     pub metrics: Arc<Metrics>,
     /// Connections to registries and Git servers.
     pub http: HttpClients,
+    /// What this process pushed a moment ago.
+    pub pushes: Arc<Pushes>,
 }
 
 impl Context {
     /// Reads a Secret.
     pub async fn secret(&self, key: &ObjectKey) -> Result<SecretData, SecretError> {
         secrets::read(&self.client, key).await
+    }
+
+    /// Remembers a push of ours, and wakes the sources that follow the branch.
+    pub fn pushed(&self, push: &Push) {
+        self.pushes.record(push);
+        let followers = self
+            .caches
+            .git_repositories
+            .select(|source| pushed::follows(source, &push.url, &push.branch));
+        for source in followers {
+            self.queues.git_repositories.wake(&source.key());
+        }
     }
 }

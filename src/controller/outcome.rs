@@ -79,6 +79,8 @@ pub struct Failure {
     pub severity: EventSeverity,
     /// What the event carries beside the message.
     pub metadata: Vec<(String, String)>,
+    /// The text of the event, where Flux's is not that of `Ready`.
+    pub event: Option<String>,
 }
 
 impl Failure {
@@ -90,6 +92,7 @@ impl Failure {
             recovery: Recovery::Backoff,
             severity: EventSeverity::Error,
             metadata: Vec::new(),
+            event: None,
         }
     }
 
@@ -109,6 +112,13 @@ impl Failure {
     #[must_use]
     pub fn severity(mut self, severity: EventSeverity) -> Self {
         self.severity = severity;
+        self
+    }
+
+    /// The same failure with another text in its event.
+    #[must_use]
+    pub fn telling(mut self, event: impl Into<String>) -> Self {
+        self.event = Some(event.into());
         self
     }
 
@@ -212,7 +222,8 @@ fn failed(before: &Before<'_>, failure: &Failure, now: Timestamp) -> Settled {
         &failure.message,
     );
     set(&mut conditions, new, before.generation, now);
-    let mut event = EventRecord::new(failure.severity, failure.reason, &failure.message);
+    let text = failure.event.as_deref().unwrap_or(&failure.message);
+    let mut event = EventRecord::new(failure.severity, failure.reason, text);
     event.metadata.extend(failure.metadata.iter().cloned());
     let failures = before.failures.saturating_add(1);
     Settled {
@@ -319,6 +330,14 @@ pub fn remove(conditions: &mut Vec<Condition>, kind: ConditionType) {
     conditions.retain(|condition| condition.type_ != kind.as_str());
 }
 
+/// Puts `Ready`, `Reconciling` and `Stalled` as they are shown in the place of those in `conditions`.
+pub(super) fn keep_shown(conditions: &mut Vec<Condition>, shown: &[Condition]) {
+    let is_common = |condition: &Condition| rank(&condition.type_) < 3;
+    conditions.retain(|condition| !is_common(condition));
+    conditions.extend(shown.iter().filter(|condition| is_common(condition)).cloned());
+    sort(conditions);
+}
+
 /// Sets a condition. The time of its last transition moves only with its status. The order is Flux's: `Reconciling`,
 /// `Stalled`, `Ready`, then by name.
 pub fn set(conditions: &mut Vec<Condition>, new: Change<'_>, generation: i64, now: Timestamp) {
@@ -336,6 +355,10 @@ pub fn set(conditions: &mut Vec<Condition>, new: Change<'_>, generation: i64, no
         // The API holds whole seconds.
         last_transition_time: since.unwrap_or_else(|| Time(whole_seconds(now))),
     });
+    sort(conditions);
+}
+
+fn sort(conditions: &mut [Condition]) {
     conditions.sort_by(|a, b| {
         rank(&a.type_)
             .cmp(&rank(&b.type_))

@@ -1,113 +1,15 @@
-//! The Git engine's HTTP port over the program's pooled clients.
+//! Git repositories of objects: who we are to them, and one mirror for all objects that use the same one.
+//!
+//! [`GitAccess`] is what Secrets say about a repository; [`Mirrors`] opens the mirror of a repository once for all who
+//! have the same access; [`GitHttp`] is the Git engine's HTTP port over the program's pooled clients.
 
-use std::io::{self, Read};
+mod credentials;
+mod mirrors;
+mod transport;
 
-use fluxbot_git::{HttpClient, HttpFailure, HttpMethod, HttpRequest, HttpResponse};
-use tokio::runtime::Handle;
+pub use credentials::{AccessError, AccessIdentity, AccessSources, GitAccess};
+pub use mirrors::{Mirrors, OpenError};
+pub use transport::GitHttp;
 
-use crate::http::{ClientSettings, HttpClients, HttpError, Method, Reach, Response, Url};
-
-/// Sends the Git engine's requests.
-///
-/// It blocks, so it must be used from a blocking thread of the runtime that it was made on.
-#[derive(Debug, Clone)]
-pub struct GitHttp {
-    clients: HttpClients,
-    settings: ClientSettings,
-    runtime: Handle,
-}
-
-impl GitHttp {
-    /// A port over `clients` with the settings of one remote. Must be called within a runtime.
-    #[must_use]
-    pub fn new(clients: HttpClients, settings: ClientSettings) -> Self {
-        Self {
-            clients,
-            settings,
-            runtime: Handle::current(),
-        }
-    }
-}
-
-impl HttpClient for GitHttp {
-    fn send(&self, request: HttpRequest<'_>) -> Result<HttpResponse, HttpFailure> {
-        let unsent = |detail: String| HttpFailure {
-            detail,
-            maybe_sent: false,
-        };
-        let url = Url::parse(request.url).map_err(|error| unsent(format!("invalid URL: {error}")))?;
-        let method = match request.method {
-            HttpMethod::Get => Method::GET,
-            HttpMethod::Post => Method::POST,
-        };
-        let client = self
-            .clients
-            .client(&self.settings, Reach::Named)
-            .map_err(|error| unsent(error.to_string()))?;
-        let mut builder = client.request(method, url).body(request.body);
-        for (name, value) in request.headers {
-            builder = builder.header(name, value);
-        }
-        let request = builder
-            .build()
-            .map_err(|_| unsent("invalid request header".to_owned()))?;
-        let response = self
-            .runtime
-            .block_on(self.clients.send(&self.settings, Reach::Named, request))
-            .map_err(|error| HttpFailure {
-                maybe_sent: may_have_sent(&error),
-                detail: error.to_string(),
-            })?;
-        let headers = response
-            .headers()
-            .iter()
-            .filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned())))
-            .collect();
-        Ok(HttpResponse {
-            status: response.status().as_u16(),
-            headers,
-            body: Box::new(Body {
-                response,
-                chunk: bytes::Bytes::new(),
-                runtime: self.runtime.clone(),
-            }),
-        })
-    }
-}
-
-/// Whether a byte of the request can have reached the server.
-fn may_have_sent(error: &HttpError) -> bool {
-    !matches!(
-        error,
-        HttpError::Settings { .. }
-            | HttpError::AddressRefused { .. }
-            | HttpError::Certificate { .. }
-            | HttpError::Unreachable { .. }
-    )
-}
-
-/// A response's body as a blocking reader.
-struct Body {
-    response: Response,
-    chunk: bytes::Bytes,
-    runtime: Handle,
-}
-
-impl Read for Body {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while self.chunk.is_empty() {
-            match self.runtime.block_on(self.response.chunk()) {
-                Ok(Some(chunk)) => self.chunk = chunk,
-                Ok(None) => return Ok(0),
-                // The error's own text would name the URL.
-                Err(error) => return Err(io::Error::other(error.without_url())),
-            }
-        }
-        let length = self.chunk.len().min(buffer.len());
-        let part = self.chunk.split_to(length);
-        if let Some(target) = buffer.get_mut(..length) {
-            target.copy_from_slice(&part);
-        }
-        Ok(length)
-    }
-}
+#[cfg(test)]
+mod tests;

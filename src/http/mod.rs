@@ -11,6 +11,7 @@
 mod address;
 mod clients;
 mod error;
+mod secret;
 mod settings;
 mod tls;
 
@@ -20,6 +21,8 @@ pub use error::HttpError;
 pub(crate) use error::bounded;
 pub use reqwest::header;
 pub use reqwest::{Method, Request, Response, StatusCode, Url};
+pub use secret::{InvalidSecret, SecretData};
+pub(crate) use settings::percent_decode;
 pub use settings::{ClientCertificate, ClientSettings, ProxySettings};
 
 #[cfg(test)]

@@ -83,7 +83,7 @@ impl ProxySettings {
     }
 
     /// User name and password.
-    pub(super) fn credentials(&self) -> Option<(&str, &str)> {
+    pub(crate) fn credentials(&self) -> Option<(&str, &str)> {
         self.credentials
             .as_ref()
             .map(|(username, password)| (username.as_str(), password.as_str()))
@@ -106,8 +106,8 @@ impl fmt::Debug for ProxySettings {
     }
 }
 
-/// Decodes the user information of a URL.
-fn percent_decode(text: &str) -> Option<String> {
+/// Decodes a part of a URL; `None` for broken encoding and what is not UTF-8.
+pub(crate) fn percent_decode(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {

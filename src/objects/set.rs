@@ -33,6 +33,13 @@ impl ObjectKey {
             name: name.into(),
         }
     }
+
+    /// The key that a reference means in an object of namespace `from`: its own namespace unless it names another.
+    #[must_use]
+    pub fn referred(from: &str, namespace: Option<&str>, name: &str) -> Self {
+        let namespace = namespace.filter(|namespace| !namespace.is_empty());
+        Self::new(namespace.unwrap_or(from), name)
+    }
 }
 
 impl fmt::Display for ObjectKey {

@@ -133,6 +133,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), RunError
         events,
         metrics: Arc::clone(&metrics),
         http: HttpClients::new(),
+        pushes: Arc::default(),
     };
 
     // The lease is renewed until the last run has ended; when it is lost, nothing is written any more.

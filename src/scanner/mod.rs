@@ -21,7 +21,7 @@ mod wording;
 
 pub use credentials::{Credential, InvalidDockerConfig, Keychain};
 pub use error::ScanError;
-pub use registry::{Access, Limits, Registry, TagList};
+pub use registry::{Access, Limits, ListVersion, Registry, TagList};
 pub use scan::Exclusion;
 
 #[cfg(test)]

@@ -1,11 +1,39 @@
-//! The sync loop: what a path of the repository declares, and later what the cluster makes of it.
+//! The sync loop: what a path of the repository declares, and what the cluster makes of it.
 //!
-//! So far it builds: [`build`] turns files into objects, for `fluxbot update`, which reads its own objects the way the sync
-//! loop will. Applying comes with the cluster; the full kustomize engine replaces what [`build`] refuses.
+//! [`build`] turns files into objects for `fluxbot update`, which reads its own objects the way the sync loop does. For a
+//! cluster, objects pass through these steps:
+//!
+//! ```text
+//! Object --prepare (P)--> Prepared --Applier::inventory (E)--> Inventory, stored united with the old one
+//!                             |
+//!                     Applier::apply (E)      by order::Stage: dry-runs, then writes of what differs
+//!                             |--> Applied    Kind/namespace/name created; its inventory
+//!                     Applier::prune (E)      old inventory without the new one; survivors go back into it
+//!                     Applier::wait_ready (E) until health::compute (P) is Current
+//! ```
 
+mod applier;
 mod build;
+pub mod diff;
+pub mod health;
+pub mod inventory;
+pub mod known;
+pub mod managers;
+pub mod normalize;
+pub mod object;
+pub mod order;
+pub mod prepare;
+pub mod switches;
 
+pub use applier::{
+    Action, Applied, Applier, Appliers, ApplyCause, ApplyError, ApplyOptions, CallError, Change, DeleteError,
+    DeleteOptions, FIELD_MANAGER, Limits, ObjectFailure, Phase, Progress, Pruned, Survivor, WaitError,
+    WaitOptions,
+};
 pub use build::{BuildError, Built, Interest, build};
+pub use inventory::{Entry, Inventory};
+pub use object::{Object, ObjectId};
+pub use prepare::{CommonMetadata, Owner, PrepareError, Prepared, prepare};
 
 #[cfg(test)]
 mod tests;

@@ -5,11 +5,10 @@ use std::sync::Arc;
 
 use fluxbot_api::image::ImageUpdateAutomation;
 use fluxbot_api::source::GitRepository;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
 use super::{PolicyOutcome, Step, selections_for};
 use crate::committer::{self, CommitPlan, Landed, Landing, PlanDefaults, Work, Writer};
-use crate::objects::{ObjectKey, ObjectSet};
+use crate::objects::{ObjectKey, ObjectSet, check_selector};
 
 /// What became of an automation.
 #[derive(Debug, Clone)]
@@ -60,40 +59,8 @@ fn source_of<'a>(
     automation: &ImageUpdateAutomation,
 ) -> Option<&'a GitRepository> {
     let reference = &automation.spec.source_ref;
-    let namespace = reference
-        .namespace
-        .as_deref()
-        .filter(|namespace| !namespace.is_empty());
-    let source = ObjectKey::new(namespace.unwrap_or(&key.namespace), &reference.name);
+    let source = ObjectKey::referred(&key.namespace, reference.namespace.as_deref(), &reference.name);
     objects.sources.get(&source).map(|found| &found.object)
-}
-
-/// Refuses a label selector that Kubernetes does not know.
-fn check_selector(selector: Option<&LabelSelector>) -> Result<(), String> {
-    for expression in selector
-        .and_then(|selector| selector.match_expressions.as_ref())
-        .into_iter()
-        .flatten()
-    {
-        let values = expression.values.as_ref().map_or(0, Vec::len);
-        let fits = match expression.operator.as_str() {
-            "In" | "NotIn" => values > 0,
-            "Exists" | "DoesNotExist" => values == 0,
-            _ => {
-                return Err(format!(
-                    "invalid policy selector: {:?} is not a valid label selector operator",
-                    expression.operator
-                ));
-            }
-        };
-        if !fits {
-            return Err(format!(
-                "invalid policy selector: operator {} with {values} values",
-                expression.operator
-            ));
-        }
-    }
-    Ok(())
 }
 
 /// Plans every automation that is not suspended.
@@ -107,6 +74,7 @@ pub fn plan_works(objects: &ObjectSet, outcomes: &[PolicyOutcome], defaults: &Pl
         }
         let source = source_of(objects, key, automation);
         let work = check_selector(automation.spec.policy_selector.as_ref())
+            .map_err(|error| error.to_string())
             .and_then(|()| committer::plan(automation, source, defaults).map_err(|error| error.to_string()))
             .map(|plan| Work {
                 plan,

@@ -19,7 +19,7 @@ pub use select::{PolicyOutcome, select};
 use std::time::Duration;
 
 use crate::image::{PolicyKey, Selections};
-use crate::objects::{Duplicate, Files, ObjectKey, ObjectSet};
+use crate::objects::{Duplicate, Files, ObjectKey, ObjectSet, admits};
 use crate::sync::{self, BuildError, Interest};
 
 /// Why the objects of a path cannot be used.
@@ -85,7 +85,7 @@ pub fn selections_for(outcomes: &[PolicyOutcome], objects: &ObjectSet, automatio
     let admitted = |key: &PolicyKey| {
         let policy = objects.policies.get(&ObjectKey::new(&key.namespace, &key.name));
         key.namespace == automation.namespace
-            && policy.is_some_and(|policy| select::admits(selector, policy.object.metadata.labels.as_ref()))
+            && policy.is_some_and(|policy| admits(selector, policy.object.metadata.labels.as_ref()))
     };
     outcomes
         .iter()

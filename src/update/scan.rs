@@ -10,7 +10,7 @@ use k8s_openapi::api::core::v1::Secret;
 
 use super::select::repository_of;
 use super::{PolicyOutcome, Step};
-use crate::http::{ClientCertificate, ClientSettings, ProxySettings};
+use crate::http::{ClientSettings, InvalidSecret, ProxySettings, SecretData};
 use crate::image::{ImageName, ImageRef, InvalidImageName, TagSnapshot};
 use crate::objects::{ObjectKey, ObjectSet};
 use crate::scanner::{Access, Exclusion, Keychain, Registry};
@@ -194,13 +194,16 @@ impl Scanner {
         };
         let mut settings = ClientSettings::default();
         if let Some(reference) = &spec.cert_secret_ref {
-            add_certificates(
-                &mut settings,
-                &plain_data(required("certSecretRef", &reference.name)?)?,
-            )?;
+            let data = plain_data(required("certSecretRef", &reference.name)?)?;
+            match settings.add_certificates(&data) {
+                Ok(true) => {}
+                Ok(false) => return Err(InvalidSecret::NoCertificate.to_string()),
+                Err(error) => return Err(error.to_string()),
+            }
         }
         if let Some(reference) = &spec.proxy_secret_ref {
-            settings.proxy = Some(proxy(&plain_data(required("proxySecretRef", &reference.name)?)?)?);
+            let data = plain_data(required("proxySecretRef", &reference.name)?)?;
+            settings.proxy = Some(ProxySettings::from_secret(&data).map_err(|error| error.to_string())?);
         }
         let pull_secret = spec
             .secret_ref
@@ -234,7 +237,7 @@ impl Scanner {
 }
 
 /// The values of a Secret manifest, of `data` and `stringData`.
-pub(super) fn plain_data(secret: &Secret) -> Result<BTreeMap<String, Vec<u8>>, String> {
+pub(super) fn plain_data(secret: &Secret) -> Result<SecretData, String> {
     let mut values = BTreeMap::new();
     for (key, value) in secret.data.iter().flatten() {
         values.insert(key.clone(), value.0.clone());
@@ -250,34 +253,4 @@ pub(super) fn plain_data(secret: &Secret) -> Result<BTreeMap<String, Vec<u8>>, S
         ));
     }
     Ok(values)
-}
-
-fn add_certificates(settings: &mut ClientSettings, data: &BTreeMap<String, Vec<u8>>) -> Result<(), String> {
-    let first = |keys: [&str; 2]| keys.iter().find_map(|key| data.get(*key)).cloned();
-    let authority = first(["ca.crt", "caFile"]);
-    match (first(["tls.crt", "certFile"]), first(["tls.key", "keyFile"])) {
-        (Some(certificate), Some(key)) => {
-            settings.client_certificate = Some(ClientCertificate { certificate, key });
-        }
-        (None, None) if authority.is_some() => {}
-        (None, None) => {
-            return Err(
-                "the certificate Secret has none of the keys 'ca.crt', 'tls.crt' and 'tls.key'".to_owned(),
-            );
-        }
-        _ => {
-            return Err("the certificate Secret has only one of the keys 'tls.crt' and 'tls.key'".to_owned());
-        }
-    }
-    settings.root_certificates.extend(authority);
-    Ok(())
-}
-
-fn proxy(data: &BTreeMap<String, Vec<u8>>) -> Result<ProxySettings, String> {
-    let text = |key: &str| {
-        data.get(key)
-            .map(|value| String::from_utf8_lossy(value).trim().to_owned())
-    };
-    let address = text("address").ok_or_else(|| "the proxy Secret has no key 'address'".to_owned())?;
-    ProxySettings::new(&address, text("username").as_deref(), text("password").as_deref())
 }

@@ -16,4 +16,6 @@ mod chain;
 mod commands;
 mod files;
 mod harness;
+mod main_job;
 mod support;
+mod sync;

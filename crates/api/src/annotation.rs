@@ -16,6 +16,16 @@ pub const WATCH_ENABLED: &str = "Enabled";
 
 /// Prefix of annotations that are copied into the metadata of the object's events.
 pub const EVENT_PREFIX: &str = "event.toolkit.fluxcd.io/";
+/// Metadata of an event: the [`crate::Fault`] that it tells of.
+pub const FAULT: &str = "fluxbot.io/fault";
+/// Metadata of an event: the commit that was pushed, 40 hexadecimal digits.
+pub const COMMIT: &str = "fluxbot.io/commit";
+/// Metadata of an event: the branch that was pushed.
+pub const BRANCH: &str = "fluxbot.io/branch";
+/// Metadata of an event: the images that were written, one a line.
+pub const IMAGES: &str = "fluxbot.io/images";
+/// Metadata of an event: the changed scalars, one `path:line old -> new` a line.
+pub const CHANGES: &str = "fluxbot.io/changes";
 /// Label by which objects are dealt out to shards.
 pub const SHARD_KEY: &str = "sharding.fluxcd.io/key";
 

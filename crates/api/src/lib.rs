@@ -73,6 +73,7 @@ pub mod annotation;
 pub mod condition;
 pub mod crd;
 mod duration;
+mod fault;
 pub mod helm;
 pub mod image;
 pub mod kustomize;
@@ -83,6 +84,7 @@ pub mod source;
 
 pub use crd::{Definition, crd_file_name, crds, definitions};
 pub use duration::{Duration, InvalidDuration};
+pub use fault::Fault;
 pub use reason::Reason;
 
 /// A kind of this crate.

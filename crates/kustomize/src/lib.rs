@@ -1,1 +1,87 @@
 //! Builds kustomizations: files in, Kubernetes objects out, without network, process or file system of its own.
+//!
+//! [`build`] reads a kustomization from a tree of [`Files`] and gives the objects that `kustomize build` would print, with
+//! everything that it read, so that a caller knows what the result depends on. [`flux::build`] does the same for a path as a
+//! Flux Kustomization wants it: with overrides, and without a kustomization file where there is none.
+
+mod accumulate;
+mod error;
+mod fields;
+mod files;
+mod finish;
+pub mod flux;
+mod generate;
+mod hash;
+mod id;
+mod json_patch;
+mod kustomization;
+mod merge;
+mod objects;
+mod options;
+mod order;
+mod patch;
+mod references;
+mod resource;
+mod schema;
+mod selector;
+mod transform;
+mod tree;
+
+pub use error::BuildError;
+pub use files::{Entry, Files, FilesError, Inputs, Kind, MemoryFiles};
+pub use options::{Limits, LoadRestrictor, Options, Remote, RemoteContent, RemoteError, Reorder};
+
+use serde_json::Value;
+
+/// A Kubernetes object of a build.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Object {
+    /// The object. It is a map with `apiVersion` and `kind`, and has a name.
+    pub value: Value,
+    /// Where the object comes from.
+    pub origin: Origin,
+}
+
+/// The place that an object was read from, or generated at.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Origin {
+    /// The file of the object, relative to the root of the tree; for a generated object the kustomization file.
+    pub path: String,
+    /// The first line of the object in that file, from 1.
+    pub line: usize,
+}
+
+/// The result of a build.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Built {
+    /// The objects, in the order of output.
+    pub objects: Vec<Object>,
+    /// Everything that the result depends on.
+    pub inputs: Inputs,
+}
+
+impl Built {
+    /// The objects as `kustomize build` prints them: YAML documents with sorted keys, separated by `---` lines.
+    #[must_use]
+    pub fn to_yaml(&self) -> String {
+        let documents: Vec<String> = self
+            .objects
+            .iter()
+            .map(|object| fluxbot_yaml::to_string(&object.value))
+            .collect();
+        documents.join("---\n")
+    }
+}
+
+/// Builds the kustomization in the folder `path` of a tree, `""` being the root.
+///
+/// The result depends on nothing but the arguments; builds may run in parallel. Follows `kustomize build` of kustomize api
+/// v0.21.2; fields that are not supported are refused by name.
+pub fn build(files: &dyn Files, path: &str, options: &Options<'_>) -> Result<Built, BuildError> {
+    let root =
+        tree::join("", path).ok_or_else(|| BuildError::at(path, "the path leaves the tree of files"))?;
+    finish::build(files, options, |accumulator| accumulator.find(&root))
+}
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@
 //! - [`git::GitServer`], [`ssh::GitSshServer`]: Git over smart HTTP and SSH; create repositories on them.
 //! - [`cli::Fluxbot`]: the built program with nothing of this machine around it.
 //! - [`cluster::Cluster`]: a Kubernetes control plane whose pods become ready; namespaces, kubectl, helm.
+//! - [`controller::Controller`]: `fluxbot controller` as its own process, looking after one namespace.
 //! - [`eventually::eventually`]: waits for what comes by itself.
 //! - [`control::Control`]: what a server was asked, and faults at exact moments instead of sleeps.
 //!
@@ -23,6 +24,7 @@ pub mod cli;
 pub mod cluster;
 pub mod command;
 pub mod control;
+pub mod controller;
 pub mod eventually;
 pub mod git;
 pub mod image;

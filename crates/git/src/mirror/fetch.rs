@@ -9,6 +9,7 @@ use crate::{ObjectId, RefName, RefQuery, Snapshot, text};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::PathBuf;
+use std::sync::{Arc, MutexGuard, OnceLock, PoisonError};
 
 /// Most tips that are named to a server as known; more would only lengthen the request.
 const MOST_HAVES: usize = 32;
@@ -17,7 +18,7 @@ const MOST_HAVES: usize = 32;
 const MOST_REFERENCES: usize = 10_000;
 
 /// A fetch failed; the mirror is as it was.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum FetchError {
     /// The remote did not serve it.
     #[error(transparent)]
@@ -37,8 +38,15 @@ pub enum FetchError {
         path: PathBuf,
         /// Why.
         #[source]
-        source: io::Error,
+        source: Arc<io::Error>,
     },
+}
+
+/// A fetch that some callers wait for together.
+#[derive(Debug)]
+pub(super) struct Flight {
+    queries: Vec<RefQuery>,
+    outcome: OnceLock<Result<Snapshot, FetchError>>,
 }
 
 /// What a listing of the remote found.
@@ -61,26 +69,70 @@ impl Mirror {
     /// remote is asked once, for those references alone, and nothing is written. Otherwise only objects that the mirror
     /// lacks are fetched, without history.
     ///
+    /// Callers that ask for the same while the mirror is busy share one fetch, which begins after all of them called, so
+    /// nobody gets an answer that is older than the question. They share its error, too: a server that is down is not asked
+    /// once for each of them.
+    ///
     /// # Errors
     /// [`FetchError`]; the mirror is then as it was before.
     pub fn fetch(&self, queries: &[RefQuery]) -> Result<Snapshot, FetchError> {
+        let flight = self.board(queries);
         let mut state = self.write();
-        let storage = |source| FetchError::Storage {
-            path: self.directory.clone(),
-            source,
-        };
-        self.heal(&mut state).map_err(storage)?;
+        if let Some(outcome) = flight.outcome.get() {
+            return outcome.clone();
+        }
+        // From here on it is under way, and what it finds may be too old for later callers.
+        self.flights().retain(|waiting| !Arc::ptr_eq(waiting, &flight));
+        let outcome = self.fetch_now(&mut state, queries);
+        flight.outcome.set(outcome.clone()).ok();
+        outcome
+    }
+
+    /// What the mirror holds, without asking the remote: the references of the last fetches that still exist, and all objects
+    /// of their commits.
+    #[must_use]
+    pub fn known(&self) -> Snapshot {
+        let state = self.write();
+        Snapshot::new(
+            state.references.clone(),
+            None,
+            state.packs.clone(),
+            self.damaged.clone(),
+        )
+    }
+
+    /// The fetch of these references that has not begun yet.
+    fn board(&self, queries: &[RefQuery]) -> Arc<Flight> {
+        let mut flights = self.flights();
+        if let Some(flight) = flights.iter().find(|flight| flight.queries == queries) {
+            return Arc::clone(flight);
+        }
+        let flight = Arc::new(Flight {
+            queries: queries.to_vec(),
+            outcome: OnceLock::new(),
+        });
+        flights.push(Arc::clone(&flight));
+        flight
+    }
+
+    fn flights(&self) -> MutexGuard<'_, Vec<Arc<Flight>>> {
+        self.flights.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn fetch_now(&self, state: &mut State, queries: &[RefQuery]) -> Result<Snapshot, FetchError> {
+        let storage = |source| self.storage_error(source);
+        self.heal(state).map_err(storage)?;
         let Listing {
             references: found,
             default_branch,
-        } = self.listing(&mut state, queries)?;
+        } = self.listing(state, queries)?;
         let missing: BTreeSet<ObjectId> = found
             .values()
-            .filter(|reference| !holds(&state, reference))
+            .filter(|reference| !holds(state, reference))
             .map(|reference| reference.id)
             .collect();
         if !missing.is_empty() {
-            self.fetch_objects(&mut state, missing, queries)?;
+            self.fetch_objects(state, missing, queries)?;
             if let Some(reference) = found
                 .values()
                 .find(|reference| !state.packs.contains(reference.commit()))
@@ -103,7 +155,7 @@ impl Mirror {
             references.clear();
         }
         references.extend(found.clone());
-        self.store_references(&mut state, references).map_err(storage)?;
+        self.store_references(state, references).map_err(storage)?;
         Ok(Snapshot::new(
             found,
             default_branch,
@@ -227,6 +279,13 @@ impl Mirror {
         Ok(())
     }
 
+    fn storage_error(&self, source: io::Error) -> FetchError {
+        FetchError::Storage {
+            path: self.directory.clone(),
+            source: Arc::new(source),
+        }
+    }
+
     fn take_in(
         &self,
         state: &mut State,
@@ -244,10 +303,7 @@ impl Mirror {
             Ok(None) => Ok(()),
             Err(IndexFailure::Read(error)) => match base {
                 Some(base) => Err(upload::Answer::new(base).broken(&error).into()),
-                None => Err(FetchError::Storage {
-                    path: self.directory.clone(),
-                    source: error,
-                }),
+                None => Err(self.storage_error(error)),
             },
             Err(IndexFailure::TooLarge { limit, unit }) => {
                 let host = base.map_or_else(url, smart::host);

@@ -23,7 +23,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// A bare mirror of one remote repository, for one credential. Share it by reference or in an `Arc`.
 ///
 /// # Guarantees
-/// - One writer: calls of [`Mirror::fetch`] and [`Mirror::push`] wait for each other, and a second process that opens
+/// - One writer: calls of [`Mirror::fetch`] and [`Mirror::push`] wait for each other, equal fetches that wait are made once for
+///   all of their callers, and a second process that opens
 ///   the same directory gets [`MirrorError::InUse`].
 /// - Ended at any moment, even by `kill -9`, it opens again, with what it had or empty; it holds nothing that the remote
 ///   does not have.
@@ -38,6 +39,8 @@ pub struct Mirror {
     recreated_because: Option<String>,
     damaged: Arc<AtomicBool>,
     state: Mutex<State>,
+    /// The fetches that wait for their turn.
+    flights: Mutex<Vec<Arc<fetch::Flight>>>,
     _lock: disk::DirectoryLock,
 }
 
@@ -148,6 +151,7 @@ impl Mirror {
                 upload: None,
                 receive: None,
             }),
+            flights: Mutex::default(),
             _lock: lock,
         })
     }

@@ -1,0 +1,433 @@
+//! Strategic merge patches, as kyaml merges: with the keys of built-in lists, and the directive `$patch`.
+//!
+//! Lists of kinds without a schema are replaced. The directives `$retainKeys`, `$setElementOrder` and
+//! `$deleteFromPrimitiveList` mean nothing to kyaml, so they mean nothing here.
+
+use fluxbot_yaml::{Map, Value};
+
+use crate::schema::Schema;
+
+const DIRECTIVE: &str = "$patch";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Directive {
+    Merge,
+    Replace,
+    Delete,
+}
+
+/// Merges a patch into an object. `None` means that the patch deletes the object.
+pub(crate) fn merge_object(object: Value, patch: Value) -> Result<Option<Value>, String> {
+    merge(Some(object), Some(patch), None, &mut Vec::new())
+}
+
+fn is_missing(value: Option<&Value>) -> bool {
+    value.is_none_or(Value::is_null)
+}
+
+fn merge(
+    dest: Option<Value>,
+    patch: Option<Value>,
+    schema: Option<Schema>,
+    path: &mut Vec<String>,
+) -> Result<Option<Value>, String> {
+    let schema = schema
+        .or_else(|| own_schema(dest.as_ref()))
+        .or_else(|| own_schema(patch.as_ref()));
+    let first = [&dest, &patch]
+        .into_iter()
+        .flatten()
+        .find(|value| !value.is_null());
+    let Some(first) = first else {
+        // A null that somebody wrote stays as long as no patch says otherwise.
+        return Ok(match (dest, patch) {
+            (Some(null @ Value::Null { written: true }), None) => Some(null),
+            _ => None,
+        });
+    };
+    let shape = Shape::of(first);
+    for value in [&dest, &patch].into_iter().flatten() {
+        if !value.is_null() && Shape::of(value) != shape {
+            return Err(format!(
+                "wrong Node Kind for {} expected: {} was {}",
+                path.join("."),
+                shape.name(),
+                Shape::of(value).name()
+            ));
+        }
+    }
+    match shape {
+        Shape::Scalar => Ok(patch.or(dest)),
+        Shape::Map => merge_maps(dest, patch, schema.as_ref(), path),
+        Shape::List => match schema.as_ref().and_then(|schema| schema.merge.clone()) {
+            None => Ok(patch.or(dest)),
+            Some(keys) => merge_lists(dest, patch, &keys, schema.as_ref(), path),
+        },
+    }
+}
+
+/// The schema of a value that says itself what it is.
+fn own_schema(value: Option<&Value>) -> Option<Schema> {
+    let text = |key| value.and_then(|value| value.get(key)).and_then(Value::as_str);
+    Schema::of_kind(text("apiVersion")?, text("kind")?)
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    Scalar,
+    List,
+    Map,
+}
+
+impl Shape {
+    fn of(value: &Value) -> Self {
+        match value {
+            Value::List(_) => Self::List,
+            Value::Map(_) => Self::Map,
+            _ => Self::Scalar,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Scalar => "ScalarNode",
+            Self::List => "SequenceNode",
+            Self::Map => "MappingNode",
+        }
+    }
+}
+
+fn merge_maps(
+    dest: Option<Value>,
+    patch: Option<Value>,
+    schema: Option<&Schema>,
+    path: &mut Vec<String>,
+) -> Result<Option<Value>, String> {
+    let mut patch = patch;
+    let (dest, patch) = if is_missing(dest.as_ref()) {
+        if take_directive(patch.as_mut())? == Directive::Delete {
+            return Ok(None);
+        }
+        // What the patch adds is merged with itself, which carries out the directives in it.
+        (patch.clone(), patch)
+    } else {
+        if patch.as_ref().is_some_and(Value::is_null) {
+            return Ok(None);
+        }
+        match take_directive(patch.as_mut())? {
+            Directive::Delete => return Ok(None),
+            Directive::Replace => (patch.clone(), patch),
+            Directive::Merge => (dest, patch),
+        }
+    };
+    let fields = |value: Option<Value>| match value {
+        Some(Value::Map(fields)) => fields,
+        _ => Map::new(),
+    };
+    let (mut dest, mut patch) = (fields(dest), fields(patch));
+    let mut merged = Map::new();
+    let mut names: Vec<String> = dest.keys().chain(patch.keys()).cloned().collect();
+    names.sort_unstable();
+    names.dedup();
+    for name in names {
+        let (old, new) = (dest.remove(&name), patch.remove(&name));
+        path.push(name);
+        let value = merge(
+            old,
+            new,
+            schema.and_then(|schema| schema.field(path.last().map_or("", String::as_str))),
+            path,
+        )?;
+        let name = path.pop().unwrap_or_default();
+        match value {
+            None | Some(Value::Null { written: false }) => {}
+            Some(value) => {
+                merged.insert(name, value);
+            }
+        }
+    }
+    Ok(Some(Value::Map(merged)))
+}
+
+/// The directive of a patch, which is taken out of it.
+fn take_directive(patch: Option<&mut Value>) -> Result<Directive, String> {
+    match patch {
+        Some(Value::Map(fields)) => {
+            let Some(value) = fields.get(DIRECTIVE) else {
+                return Ok(Directive::Merge);
+            };
+            let directive = directive(&value.text().unwrap_or_default())?;
+            fields.remove(DIRECTIVE);
+            Ok(directive)
+        }
+        Some(Value::List(items)) => {
+            let Some(found) = items
+                .iter()
+                .find_map(|item| item.get(DIRECTIVE).map(|value| (item, value)))
+            else {
+                return Ok(Directive::Merge);
+            };
+            // With other fields beside it, it is the item's.
+            if found.0.as_map().is_some_and(|fields| fields.len() > 1) {
+                return Ok(Directive::Merge);
+            }
+            let name = found.1.text().unwrap_or_default().into_owned();
+            let directive = directive(&name)?;
+            set_element(items, None, &[DIRECTIVE], &[name]);
+            Ok(directive)
+        }
+        _ => Ok(Directive::Merge),
+    }
+}
+
+fn directive(name: &str) -> Result<Directive, String> {
+    match name {
+        "merge" => Ok(Directive::Merge),
+        "replace" => Ok(Directive::Replace),
+        "delete" => Ok(Directive::Delete),
+        other => Err(format!("unknown patch strategy '{other}'")),
+    }
+}
+
+fn merge_lists(
+    dest: Option<Value>,
+    patch: Option<Value>,
+    keys: &[&'static str],
+    schema: Option<&Schema>,
+    path: &mut Vec<String>,
+) -> Result<Option<Value>, String> {
+    let mut patch = patch;
+    let (dest, patch) = if is_missing(dest.as_ref()) {
+        (patch.clone(), patch)
+    } else {
+        if patch.as_ref().is_some_and(Value::is_null) {
+            return Ok(None);
+        }
+        match take_directive(patch.as_mut())? {
+            Directive::Delete => return Ok(None),
+            Directive::Replace => (patch.clone(), patch),
+            Directive::Merge => (dest, patch),
+        }
+    };
+    let items = |value: Option<Value>| match value {
+        Some(Value::List(items)) => items,
+        _ => Vec::new(),
+    };
+    let (dest, patch) = (items(dest), items(patch));
+    let keys: &[&str] = if keys.is_empty() { &[""] } else { keys };
+    let mut values = element_values(keys, &patch, &dest);
+    if keys.len() > 1 {
+        unite(&mut values);
+    }
+    let items_schema = schema.and_then(Schema::items);
+    merge_items(dest, &patch, keys, &values, items_schema.as_ref(), path)
+        .map(|items| Some(Value::List(items)))
+}
+
+/// The key texts of all items, those of the patch first, each once.
+fn element_values(keys: &[&str], patch: &[Value], dest: &[Value]) -> Vec<Vec<String>> {
+    let mut found = Vec::new();
+    let mut seen = std::collections::HashSet::new();
+    for item in patch.iter().chain(dest) {
+        let values: Vec<String> = keys.iter().map(|key| key_text(item, key)).collect();
+        if seen.insert(values.clone()) {
+            found.push(values);
+        }
+    }
+    found
+}
+
+fn key_text(item: &Value, key: &str) -> String {
+    let value = if key.is_empty() { Some(item) } else { item.get(key) };
+    value.and_then(Value::text).unwrap_or_default().into_owned()
+}
+
+/// Two items are the same when their keys differ only where one has none.
+fn unite(values: &mut [Vec<String>]) {
+    for i in 0..values.len() {
+        let Some(one) = values.get(i).cloned() else {
+            continue;
+        };
+        for j in 0..values.len() {
+            let Some(united) = values.get(j).and_then(|other| united(&one, other)) else {
+                continue;
+            };
+            if let Some(value) = values.get_mut(i) {
+                value.clone_from(&united);
+            }
+            if let Some(value) = values.get_mut(j) {
+                *value = united;
+            }
+        }
+    }
+}
+
+fn united(one: &[String], other: &[String]) -> Option<Vec<String>> {
+    let mut common = false;
+    let mut result = Vec::with_capacity(one.len());
+    for (a, b) in one.iter().zip(other) {
+        if a == b {
+            common = true;
+        } else if !a.is_empty() && !b.is_empty() {
+            return None;
+        }
+        result.push(if a.is_empty() { b.clone() } else { a.clone() });
+    }
+    common.then_some(result)
+}
+
+fn merge_items(
+    mut dest: Vec<Value>,
+    patch: &[Value],
+    keys: &[&str],
+    values: &[Vec<String>],
+    schema: Option<&Schema>,
+    path: &mut Vec<String>,
+) -> Result<Vec<Value>, String> {
+    let used: Vec<bool> = (0..keys.len())
+        .map(|index| {
+            values
+                .iter()
+                .any(|value| value.get(index).is_some_and(|text| !text.is_empty()))
+        })
+        .collect();
+    let all = used.iter().any(|used| *used);
+    let keep = |index: usize| !all || used.get(index).copied().unwrap_or(false);
+    let valid_keys: Vec<&str> = pick(keys, keep);
+    let mut merged: Vec<Value> = Vec::new();
+    for value in values {
+        let valid: Vec<String> = pick(value, keep);
+        let (old, new) = (find(&dest, &valid_keys, &valid), find(patch, &valid_keys, &valid));
+        let replaces = new
+            .and_then(|index| patch.get(index))
+            .and_then(|item| item.get(DIRECTIVE))
+            .is_some_and(|value| value.as_str() == Some("replace"));
+        let value = merge(
+            old.and_then(|index| dest.get(index)).cloned(),
+            new.and_then(|index| patch.get(index)).cloned(),
+            schema.cloned(),
+            path,
+        )?;
+        let Some(mut value) = value
+            .filter(|value| !value.is_null() && !matches!(value, Value::Map(fields) if fields.is_empty()))
+        else {
+            set_element(&mut dest, None, &valid_keys, &valid);
+            continue;
+        };
+        if let Value::Map(fields) = &mut value {
+            for (key, text) in valid_keys.iter().zip(&valid) {
+                if !key.is_empty() && !text.is_empty() && !fields.contains_key(*key) {
+                    fields.insert((*key).to_owned(), Value::String(text.clone()));
+                }
+            }
+        }
+        if let Some(item) = old.and_then(|index| dest.get_mut(index)).filter(|_| !replaces) {
+            item.clone_from(&value);
+        }
+        set_element(&mut merged, Some(value), &valid_keys, &valid);
+    }
+    if values.is_empty() {
+        return Ok(dest);
+    }
+    append(&mut merged, dest, &valid_keys);
+    Ok(merged)
+}
+
+fn pick<T: Clone>(values: &[T], keep: impl Fn(usize) -> bool) -> Vec<T> {
+    let values = values.iter().enumerate();
+    values
+        .filter(|(index, _)| keep(*index))
+        .map(|(_, value)| value.clone())
+        .collect()
+}
+
+/// The first item whose keys are `values`; keys without a value do not count unless all are without.
+fn find(items: &[Value], keys: &[&str], values: &[String]) -> Option<usize> {
+    let all = values.iter().any(|value| !value.is_empty());
+    let pairs = || {
+        keys.iter()
+            .zip(values)
+            .filter(|(_, value)| !all || !value.is_empty())
+    };
+    items.iter().position(|item| {
+        pairs().all(|(key, value)| {
+            let field = if key.is_empty() { Some(item) } else { item.get(key) };
+            field
+                .and_then(Value::text)
+                .is_some_and(|text| text == value.as_str())
+        })
+    })
+}
+
+/// Adds the items of the object to those of the patch; an item with the same keys takes the place of the patch's.
+fn append(merged: &mut Vec<Value>, dest: Vec<Value>, keys: &[&str]) {
+    for item in dest {
+        if keys == [""] {
+            let text = key_text(&item, "");
+            set_element(merged, Some(item), keys, &[text]);
+            continue;
+        }
+        let mut values = Vec::new();
+        for key in keys {
+            match item.get(key) {
+                Some(value) => values.push(value.text().unwrap_or_default().into_owned()),
+                // As the original has it, an item without the key stands here once more until it is set below.
+                None => merged.push(item.clone()),
+            }
+        }
+        if keys.len() > 1 {
+            set_element(merged, None, keys, &values);
+        }
+        set_element(merged, Some(item), keys, &values);
+    }
+}
+
+/// Puts an item in the place of the one with the same keys, or at the end; without an item, removes that one. Empty items go.
+fn set_element<K: AsRef<str>>(items: &mut Vec<Value>, element: Option<Value>, keys: &[K], values: &[String]) {
+    let is_map = matches!(element, Some(Value::Map(_)));
+    let mut found = false;
+    let mut kept = Vec::with_capacity(items.len() + 1);
+    for item in items.drain(..) {
+        if item.is_null() || matches!(&item, Value::Map(fields) if fields.is_empty()) {
+            continue;
+        }
+        if is_map && !matches!(item, Value::Map(_)) {
+            kept.push(item);
+            continue;
+        }
+        if !has_keys(&item, keys, values) {
+            // As the original has it: without a value to look for, nothing stays.
+            if !values.is_empty() {
+                kept.push(item);
+            }
+            continue;
+        }
+        found = true;
+        if let Some(element) = &element {
+            kept.push(element.clone());
+        }
+    }
+    *items = kept;
+    if let Some(element) = element.filter(|element| !found && !element.is_null()) {
+        items.push(element);
+    }
+}
+
+/// Whether an item's keys have the values; a key without a value fits any item that has the key.
+fn has_keys<K: AsRef<str>>(item: &Value, keys: &[K], values: &[String]) -> bool {
+    let mut matched = false;
+    for (index, key) in keys.iter().enumerate() {
+        if let Some(value) = values.get(index) {
+            let key = key.as_ref();
+            let field = if key.is_empty() { Some(item) } else { item.get(key) };
+            matched = field.is_some_and(|field| {
+                !field.is_null()
+                    && (value.is_empty() || field.text().is_some_and(|text| text == value.as_str()))
+            });
+        }
+        if !matched {
+            return false;
+        }
+    }
+    matched
+}

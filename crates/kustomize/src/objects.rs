@@ -1,0 +1,109 @@
+//! From the text of a file to objects.
+
+use std::collections::VecDeque;
+
+use fluxbot_yaml::{Data, Node, Reading, Value};
+
+use crate::Origin;
+use crate::resource::Resource;
+
+/// Why a text holds no objects: the line and the reason.
+pub(crate) struct Fault {
+    pub(crate) line: usize,
+    pub(crate) reason: String,
+}
+
+/// Reads all objects of a text; lists are replaced by their items, after the other objects.
+pub(crate) fn read(path: &str, content: &[u8]) -> Result<Vec<Resource>, Fault> {
+    let text = std::str::from_utf8(content).map_err(|_| Fault {
+        line: 1,
+        reason: "not UTF-8".to_owned(),
+    })?;
+    let documents = fluxbot_yaml::parse(text, Reading::Kustomize).map_err(|error| Fault {
+        line: error.line,
+        reason: format!("MalformedYAMLError: yaml: {}", error.reason),
+    })?;
+    let mut queue: VecDeque<Node> = documents.into();
+    let mut found = Vec::new();
+    while let Some(mut node) = queue.pop_front() {
+        let empty = match &node.data {
+            Data::Map(fields) => fields.is_empty(),
+            Data::List(items) => items.is_empty(),
+            Data::Null { .. } => true,
+            _ => false,
+        };
+        if empty {
+            continue;
+        }
+        let line = node.line;
+        let fault = |reason: String| Fault { line, reason };
+        let text = |node: Option<&Node>| match node.map(|node| &node.data) {
+            Some(Data::String(text)) => text.clone(),
+            Some(Data::Number(number)) => number.to_string(),
+            Some(Data::Bool(value)) => value.to_string(),
+            _ => String::new(),
+        };
+        let kind = text(node.get("kind"));
+        let name = text(node.get("metadata").and_then(|metadata| metadata.get("name")));
+        if kind.is_empty() {
+            return Err(fault("missing kind in object".to_owned()));
+        }
+        if kind.ends_with("List") && node.get("items").is_some() {
+            match take_items(&mut node) {
+                Some(items) => queue.extend(items),
+                None => return Err(fault(format!("expected array in {kind}/items"))),
+            }
+            continue;
+        }
+        if name.is_empty() && !kind.ends_with("List") {
+            return Err(fault(format!("missing metadata.name in object {kind}")));
+        }
+        if let Some(line) = null_item(&node) {
+            return Err(Fault {
+                line,
+                reason: format!("empty item in a list of object {kind} {name}"),
+            });
+        }
+        let origin = Origin {
+            path: path.to_owned(),
+            line,
+        };
+        let value = node.into_value();
+        if !matches!(
+            value.get("metadata"),
+            None | Some(Value::Map(_) | Value::Null { .. })
+        ) {
+            return Err(fault(format!("metadata of {kind} is no map")));
+        }
+        found.push(Resource::new(value, origin));
+    }
+    Ok(found)
+}
+
+/// The items of a list. `None` when they are something else.
+fn take_items(node: &mut Node) -> Option<Vec<Node>> {
+    let Data::Map(fields) = &mut node.data else {
+        return None;
+    };
+    let items = fields.iter_mut().find(|(name, _)| name == "items")?;
+    match std::mem::replace(&mut items.1.data, Data::Null { written: false }) {
+        Data::List(items) => Some(items),
+        Data::Null { .. } => Some(Vec::new()),
+        _ => None,
+    }
+}
+
+/// The line of the first empty item of a list.
+fn null_item(node: &Node) -> Option<usize> {
+    match &node.data {
+        Data::List(items) => items.iter().find_map(|item| {
+            if item.is_null() {
+                Some(item.line)
+            } else {
+                null_item(item)
+            }
+        }),
+        Data::Map(fields) => fields.iter().find_map(|(_, node)| null_item(node)),
+        _ => None,
+    }
+}

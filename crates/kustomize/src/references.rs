@@ -1,0 +1,269 @@
+//! Names in other objects follow the names that changed.
+
+use std::collections::HashMap;
+
+use fluxbot_yaml::Value;
+
+use crate::fields::{Create, FieldSpec, FieldTable, Reference};
+use crate::id::{Gvk, Id};
+use crate::resource::Resource;
+
+/// What the search for a name needs to know of an object.
+struct Candidate {
+    id: Id,
+    previous: Vec<Id>,
+    prefixes: Vec<String>,
+    suffixes: Vec<String>,
+}
+
+/// Updates the names in all objects.
+pub(crate) fn update(resources: &mut [Resource], table: &FieldTable) -> Result<(), (usize, String)> {
+    let candidates: Vec<Candidate> = resources.iter().map(Candidate::of).collect();
+    let mut by_name: HashMap<&str, Vec<usize>> = HashMap::new();
+    for (index, resource) in candidates.iter().enumerate() {
+        let mut names: Vec<&str> = resource.previous.iter().map(|id| id.name.as_str()).collect();
+        names.sort_unstable();
+        names.dedup();
+        for name in names {
+            by_name.entry(name).or_default().push(index);
+        }
+    }
+    if by_name.is_empty() {
+        return Ok(());
+    }
+    for (index, resource) in resources.iter_mut().enumerate() {
+        let original = resource.original_id().gvk;
+        let current = resource.gvk();
+        let Some(own) = candidates.get(index) else {
+            continue;
+        };
+        let scope = Scope {
+            referrer: own,
+            binding_namespaces: binding_namespaces(resource),
+            role: role_reference(&resource.value),
+            candidates: &candidates,
+            by_name: &by_name,
+        };
+        for Reference { target, fields } in &table.references {
+            // The field may have been looked up by the kind of the file or by that of a patch.
+            let of_kind = fields.iter().filter(|field| original.is_selected(&field.gvk()));
+            for field in of_kind {
+                let spec = FieldSpec {
+                    create: false,
+                    group: current.group.clone(),
+                    version: current.version.clone(),
+                    kind: current.kind.clone(),
+                    path: field.path.clone(),
+                };
+                let mut set = |value: &mut Value| scope.set(value, target, &spec.path);
+                spec.visit(&mut resource.value, Create::Never, &mut set)
+                    .map_err(|reason| {
+                        let text = format!(
+                            "updating name reference in '{}' field of '{}': {reason}",
+                            spec.path, own.id
+                        );
+                        (index, text)
+                    })?;
+            }
+        }
+    }
+    Ok(())
+}
+
+impl Candidate {
+    fn of(resource: &Resource) -> Self {
+        Self {
+            id: resource.id(),
+            previous: resource.previous_ids().collect(),
+            prefixes: resource.prefixes.clone(),
+            suffixes: resource.suffixes.clone(),
+        }
+    }
+}
+
+/// The namespaces of the service accounts of a RoleBinding, which may be others than its own.
+fn binding_namespaces(resource: &Resource) -> Vec<String> {
+    if resource.kind() != "RoleBinding" {
+        return Vec::new();
+    }
+    let subjects = resource
+        .value
+        .get("subjects")
+        .and_then(Value::as_list)
+        .unwrap_or_default();
+    let accounts = subjects
+        .iter()
+        .filter(|subject| subject.get("kind").and_then(Value::as_str) == Some("ServiceAccount"));
+    accounts
+        .filter_map(|subject| subject.get("namespace")?.as_str().map(str::to_owned))
+        .collect()
+}
+
+/// What the role of a binding must be.
+fn role_reference(value: &Value) -> Option<Gvk> {
+    let text = |name| {
+        value
+            .at(&["roleRef", name])
+            .and_then(Value::text)
+            .map(std::borrow::Cow::into_owned)
+    };
+    Some(Gvk {
+        group: text("apiGroup")?,
+        version: String::new(),
+        kind: text("kind")?,
+    })
+}
+
+/// What a referrer can refer to.
+struct Scope<'c> {
+    referrer: &'c Candidate,
+    binding_namespaces: Vec<String>,
+    role: Option<Gvk>,
+    candidates: &'c [Candidate],
+    by_name: &'c HashMap<&'c str, Vec<usize>>,
+}
+
+impl Scope<'_> {
+    fn set(&self, value: &mut Value, target: &Gvk, path: &str) -> Result<(), String> {
+        match value {
+            Value::Null { .. } => Ok(()),
+            Value::List(items) => items.iter_mut().try_for_each(|item| match item {
+                Value::Null { .. } => Ok(()),
+                Value::List(_) => Err("expected to be either a string or a map of string".to_owned()),
+                item => self.set(item, target, path),
+            }),
+            Value::Map(_) => self.set_map(value, target, path),
+            scalar => {
+                let old = scalar.text().unwrap_or_default().into_owned();
+                if let Some(found) = self.select(&old, target, path, None, false)?
+                    && found.id.name != old
+                {
+                    *scalar = Value::String(found.id.name.clone());
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// A map that holds a name, and perhaps a namespace.
+    fn set_map(&self, value: &mut Value, target: &Gvk, path: &str) -> Result<(), String> {
+        let old = value
+            .get("name")
+            .and_then(Value::text)
+            .map(std::borrow::Cow::into_owned);
+        let old = old.ok_or_else(|| "path config error; no 'name' field in node".to_owned())?;
+        let namespace = value
+            .get("namespace")
+            .and_then(Value::text)
+            .map(std::borrow::Cow::into_owned);
+        let Some(found) = self.select(&old, target, path, namespace.as_deref(), true)? else {
+            return Ok(());
+        };
+        let Some(fields) = value.as_map_mut() else {
+            return Ok(());
+        };
+        if found.id.name != old || !found.id.namespace.is_empty() {
+            fields.insert("name".to_owned(), found.id.name.as_str().into());
+            if !found.id.namespace.is_empty() {
+                fields.insert("namespace".to_owned(), found.id.namespace.as_str().into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether an object can be meant at all.
+    fn reaches(&self, other: &Candidate) -> bool {
+        let own = &self.referrer.id;
+        own.cluster
+            || other.id.cluster
+            || own.same_namespace(&other.id)
+            || self.binding_namespaces.contains(&other.id.namespace)
+    }
+
+    /// The object that a name stands for. With `both`, name and namespace are taken from it.
+    fn select(
+        &self,
+        name: &str,
+        target: &Gvk,
+        path: &str,
+        namespace: Option<&str>,
+        both: bool,
+    ) -> Result<Option<&Candidate>, String> {
+        let places = self.by_name.get(name).map(Vec::as_slice).unwrap_or_default();
+        let mut found: Vec<&Candidate> = places
+            .iter()
+            .filter_map(|place| self.candidates.get(*place))
+            .filter(|other| self.reaches(other))
+            .collect();
+        if let Some(namespace) = namespace {
+            let original = |other: &&Candidate| {
+                let id = other.previous.first().unwrap_or(&other.id);
+                id.effective_namespace() == namespace && !other.id.cluster
+            };
+            let by_original = self
+                .candidates
+                .iter()
+                .filter(|other| self.reaches(other))
+                .any(|other| original(&other));
+            found.retain(|other| {
+                if by_original {
+                    original(other)
+                } else {
+                    other.id.effective_namespace() == namespace && !other.id.cluster
+                }
+            });
+        }
+        found.retain(|other| other.previous.iter().any(|id| id.gvk.is_selected(target)));
+        if path.ends_with("roleRef/name")
+            && let Some(role) = &self.role
+        {
+            found.retain(|other| other.previous.iter().any(|id| id.gvk.is_selected(role)));
+        }
+        let own = &self.referrer.id;
+        if !own.cluster {
+            found.retain(|other| {
+                other.id.cluster || other.id.gvk.kind == "ServiceAccount" || own.same_namespace(&other.id)
+            });
+        }
+        if let [only] = found.as_slice() {
+            return Ok(Some(*only));
+        }
+        found.retain(|other| self.same_affixes(other, true));
+        if found.len() > 1 {
+            found.retain(|other| self.same_affixes(other, false));
+        }
+        let Some(first) = found.first().copied() else {
+            return Ok(None);
+        };
+        let same = |other: &&Candidate| {
+            other.id.name == first.id.name && (!both || other.id.namespace == first.id.namespace)
+        };
+        if found.iter().all(same) {
+            return Ok(Some(first));
+        }
+        let ids: Vec<String> = found.iter().map(|other| other.id.to_string()).collect();
+        Err(format!("found multiple possible referrals: {}", ids.join(", ")))
+    }
+
+    /// Whether both objects got their prefixes and suffixes from the same kustomizations.
+    fn same_affixes(&self, other: &Candidate, empty_fits: bool) -> bool {
+        let same = |one: &[String], other: &[String]| {
+            (empty_fits && (one.is_empty() || other.is_empty())) || same_ending(one, other)
+        };
+        same(&self.referrer.prefixes, &other.prefixes) && same(&self.referrer.suffixes, &other.suffixes)
+    }
+}
+
+/// Whether the shorter list ends the longer one. An empty list ends only an empty one.
+fn same_ending(one: &[String], other: &[String]) -> bool {
+    let (short, long) = if one.len() > other.len() {
+        (other, one)
+    } else {
+        (one, other)
+    };
+    if short.is_empty() {
+        long.is_empty()
+    } else {
+        long.ends_with(short)
+    }
+}

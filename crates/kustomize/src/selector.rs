@@ -1,0 +1,188 @@
+//! Which objects a patch is for.
+
+use regex::Regex;
+use serde::Deserialize;
+
+use crate::resource::Resource;
+
+/// The target of a patch. Each part is a regular expression for the whole text; an empty one fits everything.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Selector {
+    pub(crate) group: String,
+    pub(crate) version: String,
+    pub(crate) kind: String,
+    pub(crate) name: String,
+    pub(crate) namespace: String,
+    pub(crate) label_selector: String,
+    pub(crate) annotation_selector: String,
+}
+
+impl Selector {
+    /// The places of the objects that are selected.
+    pub(crate) fn select(&self, resources: &[Resource]) -> Result<Vec<usize>, String> {
+        let compiled = Compiled::new(self)?;
+        let places = resources.iter().enumerate();
+        Ok(places
+            .filter(|(_, resource)| !resource.is_gone() && compiled.fits(resource))
+            .map(|(index, _)| index)
+            .collect())
+    }
+}
+
+struct Compiled {
+    group: Option<Regex>,
+    version: Option<Regex>,
+    kind: Option<Regex>,
+    name: Option<Regex>,
+    namespace: Option<Regex>,
+    labels: Vec<Requirement>,
+    annotations: Vec<Requirement>,
+}
+
+fn anchored(pattern: &str) -> Result<Option<Regex>, String> {
+    if pattern.is_empty() {
+        return Ok(None);
+    }
+    Regex::new(&format!("^(?:{pattern})$"))
+        .map(Some)
+        .map_err(|_| format!("'{pattern}' is no regular expression"))
+}
+
+impl Compiled {
+    fn new(selector: &Selector) -> Result<Self, String> {
+        Ok(Self {
+            group: anchored(&selector.group)?,
+            version: anchored(&selector.version)?,
+            kind: anchored(&selector.kind)?,
+            name: anchored(&selector.name)?,
+            namespace: anchored(&selector.namespace)?,
+            labels: requirements(&selector.label_selector)?,
+            annotations: requirements(&selector.annotation_selector)?,
+        })
+    }
+
+    fn fits(&self, resource: &Resource) -> bool {
+        let fits = |pattern: &Option<Regex>, text: &str| {
+            pattern.as_ref().is_none_or(|pattern| pattern.is_match(text))
+        };
+        let (now, before) = (resource.id(), resource.original_id());
+        (fits(&self.namespace, before.effective_namespace())
+            || fits(&self.namespace, now.effective_namespace()))
+            && (fits(&self.name, &before.name) || fits(&self.name, &now.name))
+            && fits(&self.group, &now.gvk.group)
+            && fits(&self.version, &now.gvk.version)
+            && fits(&self.kind, &now.gvk.kind)
+            && self.labels.iter().all(|one| one.fits(|key| resource.label(key)))
+            && self
+                .annotations
+                .iter()
+                .all(|one| one.fits(|key| resource.annotation(key)))
+    }
+}
+
+/// One part of a label selector.
+#[derive(Debug, Clone, PartialEq)]
+struct Requirement {
+    key: String,
+    operator: Operator,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Operator {
+    Exists,
+    Absent,
+    In(Vec<String>),
+    NotIn(Vec<String>),
+    Greater(i64),
+    Less(i64),
+}
+
+impl Requirement {
+    fn fits(&self, value: impl Fn(&str) -> Option<String>) -> bool {
+        let value = value(&self.key);
+        let number = || value.as_ref().and_then(|value| value.parse::<i64>().ok());
+        match &self.operator {
+            Operator::Exists => value.is_some(),
+            Operator::Absent => value.is_none(),
+            Operator::In(values) => value.is_some_and(|value| values.contains(&value)),
+            Operator::NotIn(values) => value.is_none_or(|value| !values.contains(&value)),
+            Operator::Greater(limit) => number().is_some_and(|number| number > *limit),
+            Operator::Less(limit) => number().is_some_and(|number| number < *limit),
+        }
+    }
+}
+
+/// Reads a label selector as the API machinery does.
+fn requirements(text: &str) -> Result<Vec<Requirement>, String> {
+    let mut found = Vec::new();
+    let mut rest = text.trim();
+    while !rest.is_empty() {
+        let end = end_of_requirement(rest);
+        let part = rest.get(..end).unwrap_or_default();
+        found.push(
+            requirement(part.trim())
+                .ok_or_else(|| format!("unable to parse requirement '{part}' of '{text}'"))?,
+        );
+        rest = rest.get(end + 1..).unwrap_or_default().trim();
+    }
+    Ok(found)
+}
+
+/// The first comma outside of parentheses, or the end.
+fn end_of_requirement(text: &str) -> usize {
+    let mut depth = 0_usize;
+    for (index, character) in text.char_indices() {
+        match character {
+            '(' => depth += 1,
+            ')' => depth = depth.saturating_sub(1),
+            ',' if depth == 0 => return index,
+            _ => {}
+        }
+    }
+    text.len()
+}
+
+fn requirement(text: &str) -> Option<Requirement> {
+    let key_of = |text: &str| {
+        let text = text.trim();
+        let valid = !text.is_empty()
+            && text
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/'));
+        valid.then(|| text.to_owned())
+    };
+    if let Some(key) = text.strip_prefix('!') {
+        return Some(Requirement {
+            key: key_of(key)?,
+            operator: Operator::Absent,
+        });
+    }
+    let one = |value: &str| vec![value.trim().to_owned()];
+    let (key, operator) = if let Some((key, value)) = text.split_once("!=") {
+        (key, Operator::NotIn(one(value)))
+    } else if let Some((key, value)) = text.split_once("==") {
+        (key, Operator::In(one(value)))
+    } else if let Some((key, value)) = text.split_once('=') {
+        (key, Operator::In(one(value)))
+    } else if let Some((key, value)) = text.split_once('>') {
+        (key, Operator::Greater(value.trim().parse().ok()?))
+    } else if let Some((key, value)) = text.split_once('<') {
+        (key, Operator::Less(value.trim().parse().ok()?))
+    } else if let Some((before, values)) = text.split_once('(') {
+        let values = values.trim().strip_suffix(')')?;
+        let values = values.split(',').map(|value| value.trim().to_owned()).collect();
+        let (key, word) = before.trim().rsplit_once(char::is_whitespace)?;
+        match word {
+            "in" => (key, Operator::In(values)),
+            "notin" => (key, Operator::NotIn(values)),
+            _ => return None,
+        }
+    } else {
+        (text, Operator::Exists)
+    };
+    Some(Requirement {
+        key: key_of(key)?,
+        operator,
+    })
+}

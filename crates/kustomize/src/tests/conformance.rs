@@ -1,0 +1,86 @@
+//! The original's own cases, where they are beside the checkout.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::Deserialize;
+
+use crate::{LoadRestrictor, MemoryFiles, Options, build};
+
+#[derive(Deserialize)]
+struct Case {
+    name: String,
+    run: String,
+    files: BTreeMap<String, String>,
+    expected: String,
+}
+
+/// Cases that need a feature which is refused by name. Several cases of one name need the same.
+const NOT_YET: &[(&str, &str)] = &[];
+
+fn outcome(case: &Case) -> Result<String, String> {
+    let files = MemoryFiles::new(case.files.iter().map(|(path, text)| (path.clone(), text.as_bytes())));
+    let options = Options {
+        load_restrictor: LoadRestrictor::None,
+        ..Options::default()
+    };
+    let built = build(&files, &case.run, &options).map_err(|error| error.to_string())?;
+    Ok(built.to_yaml())
+}
+
+#[test]
+fn the_cases_of_the_original_give_its_output() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/conformance/kustomize.json");
+    let Ok(text) = std::fs::read_to_string(&path) else {
+        eprintln!("skipped: ../shared/conformance is not beside the checkout");
+        return;
+    };
+    let cases: Vec<Case> = serde_json::from_str(&text).unwrap();
+    let mut faults = Vec::new();
+    let mut passed = 0;
+    for case in &cases {
+        let result = outcome(case);
+        let expected = case.expected.strip_prefix('\n').unwrap_or(&case.expected);
+        let is_right = result.as_deref() == Ok(expected);
+        passed += usize::from(is_right);
+        let missing = NOT_YET.iter().find(|(name, _)| *name == case.name);
+        match (is_right, missing) {
+            (true, None) => {}
+            (true, Some(_)) => faults.push(format!("{} passes and is listed", case.name)),
+            (false, Some((_, feature))) => {
+                let text = format!("field '{feature}'");
+                if !result.as_ref().is_err_and(|error| error.contains(&text)) {
+                    faults.push(format!("{} does not fail for {feature}: {result:?}", case.name));
+                }
+            }
+            (false, None) => {
+                let got = result.unwrap_or_else(|error| format!("error: {error}"));
+                faults.push(format!("{}:\n{}", case.name, difference(expected, &got)));
+            }
+        }
+    }
+    assert!(
+        faults.is_empty(),
+        "{passed} of {} cases pass\n{}",
+        cases.len(),
+        faults.join("\n")
+    );
+}
+
+/// The lines that differ, for people.
+fn difference(expected: &str, got: &str) -> String {
+    let mut text = String::new();
+    let (mut left, mut right) = (expected.lines(), got.lines());
+    loop {
+        match (left.next(), right.next()) {
+            (None, None) => return text,
+            (one, other) if one == other => {}
+            (one, other) => {
+                text.push_str(&format!("  - {}\n  + {}\n", one.unwrap_or("<end>"), other.unwrap_or("<end>")));
+            }
+        }
+        if text.len() > 600 {
+            return text;
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Writes a value as `sigs.k8s.io/yaml` does: the emitter of go-yaml v2 on what JSON can hold.
+
+mod order;
+mod scalar;
+
+use serde_json::Value;
+
+use scalar::{Analysis, Style};
+
+/// The width after which long scalars are folded, in characters.
+const WIDTH: usize = 80;
+
+/// How far a collection stands inside of another, in columns.
+const INDENT: usize = 2;
+
+/// The longest key in bytes that stands on one line with its value.
+const MAX_SIMPLE_KEY: usize = 128;
+
+/// Writes a value as one YAML document that ends with a line break: keys sorted, strings quoted where they must be, long
+/// lines folded, all byte for byte as `sigs.k8s.io/yaml.Marshal` has it.
+#[must_use]
+pub fn to_string(value: &Value) -> String {
+    let mut emitter = Emitter {
+        out: String::new(),
+        column: 0,
+        whitespace: true,
+        indention: true,
+        open_ended: false,
+    };
+    emitter.node(value, None, false);
+    emitter.write_indent(None);
+    if emitter.open_ended {
+        emitter.out.push_str("...\n");
+    }
+    emitter.out
+}
+
+/// Writes characters and knows where it stands.
+struct Emitter {
+    out: String,
+    /// The column of the next character.
+    column: usize,
+    /// Whether the last character was a space or a break.
+    whitespace: bool,
+    /// Whether nothing but spaces and indicators stand on the line.
+    indention: bool,
+    /// Whether the last scalar keeps the empty lines at its end.
+    open_ended: bool,
+}
+
+/// The indentation one level deeper. `None` is outside of everything.
+fn deeper(indent: Option<usize>) -> usize {
+    indent.map_or(0, |indent| indent + INDENT)
+}
+
+impl Emitter {
+    fn node(&mut self, value: &Value, indent: Option<usize>, in_mapping: bool) {
+        match value {
+            Value::Null => self.plain_word("null", indent),
+            Value::Bool(true) => self.plain_word("true", indent),
+            Value::Bool(false) => self.plain_word("false", indent),
+            Value::Number(number) => self.plain_word(&scalar::number(number), indent),
+            Value::String(text) => self.scalar(text, indent, false),
+            Value::Array(items) if items.is_empty() => self.indicator("[]", true, false, false),
+            Value::Object(fields) if fields.is_empty() => self.indicator("{}", true, false, false),
+            Value::Array(items) => {
+                // A list in a map stands at the column of its key.
+                let inner = match indent {
+                    Some(indent) if in_mapping && !self.indention => indent,
+                    _ => deeper(indent),
+                };
+                for item in items {
+                    self.write_indent(Some(inner));
+                    self.indicator("-", true, false, true);
+                    self.node(item, Some(inner), false);
+                }
+            }
+            Value::Object(fields) => {
+                let inner = deeper(indent);
+                let mut fields: Vec<(&String, &Value)> = fields.iter().collect();
+                fields.sort_by(|(one, _), (other, _)| order::compare(one, other));
+                for (key, value) in fields {
+                    self.field(key, value, inner);
+                }
+            }
+        }
+    }
+
+    fn field(&mut self, key: &str, value: &Value, indent: usize) {
+        self.write_indent(Some(indent));
+        let is_simple = key.len() <= MAX_SIMPLE_KEY && !Analysis::of(key).multiline;
+        if is_simple {
+            self.scalar(key, Some(indent), true);
+            self.indicator(":", false, false, false);
+        } else {
+            self.indicator("?", true, false, true);
+            self.scalar(key, Some(indent), false);
+            self.write_indent(Some(indent));
+            self.indicator(":", true, false, true);
+        }
+        self.node(value, Some(indent), true);
+    }
+
+    fn plain_word(&mut self, word: &str, indent: Option<usize>) {
+        self.plain(word, scalar_indent(indent), false);
+    }
+
+    fn scalar(&mut self, text: &str, indent: Option<usize>, simple_key: bool) {
+        let analysis = Analysis::of(text);
+        let indent = scalar_indent(indent);
+        match scalar::style(text, &analysis, simple_key) {
+            Style::Plain => self.plain(text, indent, !simple_key),
+            Style::SingleQuoted => self.single_quoted(text, indent, !simple_key),
+            Style::DoubleQuoted => self.double_quoted(text, indent, !simple_key),
+            Style::Literal => self.literal(text, indent),
+        }
+    }
+
+    fn put(&mut self, character: char) {
+        self.out.push(character);
+        self.column += 1;
+    }
+
+    fn put_break(&mut self) {
+        self.out.push('\n');
+        self.column = 0;
+    }
+
+    /// Writes a line break of a scalar; go-yaml keeps the unusual ones.
+    fn write_break(&mut self, character: char) {
+        self.out.push(character);
+        self.column = 0;
+    }
+
+    fn write_indent(&mut self, indent: Option<usize>) {
+        let indent = indent.unwrap_or(0);
+        if !self.indention || self.column > indent || (self.column == indent && !self.whitespace) {
+            self.put_break();
+        }
+        while self.column < indent {
+            self.put(' ');
+        }
+        self.whitespace = true;
+        self.indention = true;
+    }
+
+    fn indicator(&mut self, text: &str, needs_space: bool, is_space: bool, is_indention: bool) {
+        if needs_space && !self.whitespace {
+            self.put(' ');
+        }
+        for character in text.chars() {
+            self.put(character);
+        }
+        self.whitespace = is_space;
+        self.indention = self.indention && is_indention;
+        self.open_ended = false;
+    }
+}
+
+/// The indentation of the lines of a scalar.
+fn scalar_indent(indent: Option<usize>) -> usize {
+    indent.map_or(INDENT, |indent| indent + INDENT)
+}

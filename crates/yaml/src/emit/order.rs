@@ -1,0 +1,60 @@
+//! The order of keys: letters after everything else, digits by the number that they form.
+
+use std::cmp::Ordering;
+
+/// Compares two keys as go-yaml v2 sorts them.
+pub(super) fn compare(one: &str, other: &str) -> Ordering {
+    if one == other {
+        return Ordering::Equal;
+    }
+    let left: Vec<char> = one.chars().collect();
+    let right: Vec<char> = other.chars().collect();
+    let Some(at) = left.iter().zip(&right).position(|(a, b)| a != b) else {
+        return left.len().cmp(&right.len());
+    };
+    let (Some(&a), Some(&b)) = (left.get(at), right.get(at)) else {
+        return Ordering::Equal;
+    };
+    match (is_letter(a), is_letter(b)) {
+        (true, true) => return a.cmp(&b),
+        (true, false) => return Ordering::Greater,
+        (false, true) => return Ordering::Less,
+        (false, false) => {}
+    }
+    let mut start = 0_i64;
+    if a == '0' || b == '0' {
+        let before = left.get(..at).unwrap_or_default().iter().rev();
+        let nonzero = before.take_while(|c| is_digit(**c)).any(|c| *c != '0');
+        start = i64::from(nonzero);
+    }
+    let (left_end, left_number) = digits(&left, at, start);
+    let (right_end, right_number) = digits(&right, at, start);
+    left_number
+        .cmp(&right_number)
+        .then(left_end.cmp(&right_end))
+        .then(a.cmp(&b))
+}
+
+/// The end of the digits from a place on, and their number. Numbers wrap as Go's do.
+fn digits(text: &[char], from: usize, start: i64) -> (usize, i64) {
+    let mut number = start;
+    let mut end = from;
+    for &character in text.get(from..).unwrap_or_default() {
+        if !is_digit(character) {
+            break;
+        }
+        let digit = i64::from(u32::from(character)) - i64::from(u32::from('0'));
+        number = number.wrapping_mul(10).wrapping_add(digit);
+        end += 1;
+    }
+    (end, number)
+}
+
+fn is_letter(character: char) -> bool {
+    // Go's letters are the categories L; Rust's alphabetic characters are a few more, which keys hardly have.
+    character.is_alphabetic()
+}
+
+fn is_digit(character: char) -> bool {
+    character.is_ascii_digit()
+}

@@ -1,0 +1,267 @@
+//! What a `GitRepository` asks for, and what a fault means for its conditions: no input, no output.
+
+use std::time::Duration;
+
+use fluxbot_api::condition::ConditionType;
+use fluxbot_api::source::{Artifact, GitProvider, GitRepository, GitRepositorySpec, GitRepositoryStatus};
+use fluxbot_api::{Fault, Reason};
+
+use crate::controller::fault::Diagnosis;
+use crate::controller::outcome::{self, Failure, Recovery};
+use crate::git::OpenError;
+use crate::source::git::{FaultKind, ResolveError};
+use crate::source::{Revision, StorageError};
+
+/// How long one look at the Git server may take when `spec.timeout` does not say.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How soon a missing or bad Secret is looked at again: nothing tells when it is mended.
+const SECRET_PAUSE: Duration = Duration::from_secs(5);
+
+/// What the messages about a failed fetch begin with, as in Flux.
+const CHECKOUT_FAILED: &str = "failed to checkout and determine revision";
+
+/// Characters of a commit's subject in an event, as in Flux.
+const SUBJECT_LENGTH: usize = 50;
+
+/// The times of a `GitRepository`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Times {
+    /// `spec.interval`.
+    pub interval: Duration,
+    /// `spec.timeout`.
+    pub timeout: Duration,
+}
+
+impl Times {
+    /// The times in a spec.
+    ///
+    /// # Errors
+    /// A text that is no duration.
+    pub fn of(spec: &GitRepositorySpec) -> Result<Self, Failure> {
+        let invalid = |field: &str, error: fluxbot_api::InvalidDuration| {
+            Failure::stalled(Reason::Failed, format!("spec.{field}: {error}"))
+        };
+        let timeout = match &spec.timeout {
+            Some(timeout) => timeout.get().map_err(|error| invalid("timeout", error))?,
+            None => DEFAULT_TIMEOUT,
+        };
+        Ok(Self {
+            interval: spec.interval.get().map_err(|error| invalid("interval", error))?,
+            timeout,
+        })
+    }
+}
+
+/// A field that this version cannot honour. An object that sets one is refused: to leave it out would give other content than
+/// was asked for.
+#[must_use]
+pub fn refused(spec: &GitRepositorySpec) -> Option<Failure> {
+    let unsupported = |reason: Reason, field: &str, remedy: &str| {
+        Some(Failure::stalled(
+            reason,
+            format!("{field} is not supported yet: {remedy}"),
+        ))
+    };
+    if spec.url.starts_with("ssh://") {
+        return unsupported(
+            Reason::UrlInvalid,
+            &format!("the scheme of spec.url '{}'", shown(&spec.url)),
+            "use an https:// URL",
+        );
+    }
+    if let Some(provider) = spec
+        .provider
+        .as_ref()
+        .filter(|provider| **provider != GitProvider::Generic)
+    {
+        return unsupported(
+            Reason::InvalidProviderConfiguration,
+            &format!("spec.provider '{}'", provider.as_str()),
+            "use the provider generic with a token in spec.secretRef",
+        );
+    }
+    if spec.verify.is_some() {
+        return unsupported(
+            Reason::VerificationError,
+            "spec.verify",
+            "signatures cannot be checked, and nothing is fetched unchecked",
+        );
+    }
+    if !spec.include.is_empty() {
+        return unsupported(
+            Reason::GitOperationFailed,
+            "spec.include",
+            "keep the files in one repository",
+        );
+    }
+    if spec.recurse_submodules == Some(true) {
+        return unsupported(
+            Reason::GitOperationFailed,
+            "spec.recurseSubmodules",
+            "keep the files in the repository itself",
+        );
+    }
+    if !spec.sparse_checkout.is_empty() {
+        return unsupported(
+            Reason::GitOperationFailed,
+            "spec.sparseCheckout",
+            "leave files out with spec.ignore or .sourceignore",
+        );
+    }
+    None
+}
+
+/// A URL without its user information.
+fn shown(url: &str) -> String {
+    match url
+        .split_once("://")
+        .and_then(|(scheme, rest)| Some((scheme, rest.split_once('@')?.1)))
+    {
+        Some((scheme, rest)) => format!("{scheme}://{rest}"),
+        None => url.to_owned(),
+    }
+}
+
+/// The artifact of the status, when what shapes its content is still as it was when it was made.
+#[must_use]
+pub fn reusable<'a>(spec: &GitRepositorySpec, status: &'a GitRepositoryStatus) -> Option<&'a Artifact> {
+    let is_same = spec.ignore == status.observed_ignore
+        && status.observed_include.is_empty()
+        && status.observed_recurse_submodules != Some(true)
+        && status.observed_sparse_checkout.is_empty();
+    status
+        .artifact
+        .as_ref()
+        .filter(|artifact| is_same && artifact.digest.is_some())
+}
+
+/// The revision string of our own push, in the form that the object's reference gives its revisions.
+#[must_use]
+pub fn pushed_revision(object: &GitRepository, branch: &str, commit: &impl std::fmt::Display) -> Revision {
+    let full_name = object
+        .spec
+        .reference
+        .as_ref()
+        .and_then(|reference| reference.name.as_deref());
+    Revision::git(
+        full_name.filter(|name| !name.is_empty()).unwrap_or(branch),
+        commit,
+    )
+}
+
+/// The text of the event about a new artifact. Without a subject it names the revision, as Flux does for a commit whose message
+/// it has not read.
+#[must_use]
+pub fn stored_text(subject: Option<&str>, revision: &str) -> String {
+    let what = match subject {
+        Some(subject) if subject.chars().count() > SUBJECT_LENGTH => {
+            let start: String = subject.chars().take(SUBJECT_LENGTH).collect();
+            format!("{start}...")
+        }
+        Some(subject) => subject.to_owned(),
+        None => revision.to_owned(),
+    };
+    format!("stored artifact for commit '{what}'")
+}
+
+/// Whether the status before tells of a fault that a success now ends.
+#[must_use]
+pub fn had_failed(status: &GitRepositoryStatus) -> bool {
+    [ConditionType::FetchFailed, ConditionType::StorageOperationFailed]
+        .into_iter()
+        .any(|kind| {
+            outcome::find(&status.conditions, kind).is_some_and(|condition| condition.status == "True")
+        })
+}
+
+/// A fault with the condition that shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceFault {
+    /// `FetchFailed` or `StorageOperationFailed`.
+    pub condition: ConditionType,
+    /// What `Ready` says.
+    pub failure: Failure,
+}
+
+impl SourceFault {
+    /// A Secret that is missing or not usable.
+    #[must_use]
+    pub fn secret(message: impl Into<String>) -> Self {
+        let failure = Failure::new(Reason::AuthenticationFailed, message);
+        Self::fetch(failure.recovery(Recovery::After(SECRET_PAUSE)))
+    }
+
+    /// A fetch that did not end in time.
+    #[must_use]
+    pub fn timeout(timeout: Duration) -> Self {
+        let text = format!(
+            "{CHECKOUT_FAILED}: the server did not answer completely within {}",
+            fluxbot_api::Duration::from(timeout)
+        );
+        let failure = Failure::new(Reason::GitOperationFailed, text);
+        Self::fetch(failure.diagnosed(Diagnosis::from(Fault::GitUnreachable)))
+    }
+
+    /// A mirror that cannot be opened.
+    #[must_use]
+    pub fn open(error: &OpenError) -> Self {
+        let text = format!("{CHECKOUT_FAILED}: {error}");
+        match error {
+            OpenError::Url(_) => Self::fetch(Failure::stalled(Reason::UrlInvalid, text)),
+            OpenError::Mirror(error) => {
+                let failure = Failure::new(Reason::CacheOperationFailed, text);
+                Self::storage(failure.diagnosed(Diagnosis::of_mirror(error)))
+            }
+        }
+    }
+
+    /// A reference that could not be fetched.
+    #[must_use]
+    pub fn resolve(error: &ResolveError) -> Self {
+        let text = format!("{CHECKOUT_FAILED}: {error}");
+        let diagnosis = match error {
+            ResolveError::Fetch(error) => Some(Diagnosis::of_fetch(error)),
+            _ => None,
+        };
+        match error.kind() {
+            FaultKind::Empty => Self::fetch(Failure::new(Reason::EmptyGitRepository, text)),
+            FaultKind::Invalid => Self::fetch(Failure::stalled(Reason::GitOperationFailed, text)),
+            FaultKind::Storage => {
+                Self::storage(Failure::new(Reason::CacheOperationFailed, text).diagnosed(diagnosis))
+            }
+            _ => Self::fetch(Failure::new(Reason::GitOperationFailed, text).diagnosed(diagnosis)),
+        }
+    }
+
+    /// An artifact that could not be stored or read back.
+    #[must_use]
+    pub fn stored(error: &StorageError) -> Self {
+        let text = format!("failed to store artifact: {error}");
+        let failure = Failure::new(Reason::ArchiveOperationFailed, text.clone());
+        Self::storage(match error {
+            StorageError::Full { .. } => failure.diagnosed(Diagnosis::from(Fault::StorageFull)),
+            StorageError::Path { .. } => Failure::stalled(Reason::InvalidPath, text),
+            _ => failure.diagnosed(Diagnosis::from(Fault::StorageFailed)),
+        })
+    }
+
+    /// A fault of the fetch.
+    #[must_use]
+    pub fn fetch(failure: Failure) -> Self {
+        Self {
+            condition: ConditionType::FetchFailed,
+            failure,
+        }
+    }
+
+    fn storage(failure: Failure) -> Self {
+        Self {
+            condition: ConditionType::StorageOperationFailed,
+            failure,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

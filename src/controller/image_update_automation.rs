@@ -1,0 +1,386 @@
+//! Reconciles `ImageUpdateAutomation`: writes what the policies selected into Git.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use fluxbot_api::condition::{ConditionType, EventSeverity};
+use fluxbot_api::image::{ImagePolicy, ImageRef as ApiImageRef, ImageUpdateAutomation};
+use fluxbot_api::source::GitRepository;
+use fluxbot_api::{Fault, Reason, annotation};
+use fluxbot_git::ObjectId;
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use tracing::warn;
+
+use super::attempt::{Attempt, Reconciler};
+use super::context::{Caches, Context, Queues};
+use super::kinds::Reconciled;
+use super::landing::{LandError, LandedWork, Landings, Remote};
+use super::outcome::{self, Announce, Done, Failure, Recovery, Requeue};
+use super::wake;
+use super::watch::OnChange;
+use crate::committer::{self, Commit, CommitPlan, PlanDefaults, PlanError, Work};
+use crate::git::{AccessSources, GitAccess};
+use crate::image::{ImageRef, PolicyKey, Selections};
+use crate::objects::{ObjectKey, admits, check_selector};
+use crate::setters::ChangeSet;
+
+/// Flux's message, also right after a push.
+const UP_TO_DATE: &str = "repository up-to-date";
+
+/// Changes that an event lists.
+const MAX_LISTED: usize = 50;
+
+/// Writes to Git.
+pub struct ImageUpdateAutomationReconciler {
+    context: Context,
+    landings: Landings,
+}
+
+/// The reconciler.
+#[must_use]
+pub fn reconciler(context: Context, landings: Landings) -> ImageUpdateAutomationReconciler {
+    ImageUpdateAutomationReconciler { context, landings }
+}
+
+/// What a change of an automation wakes: itself.
+#[must_use]
+pub fn on_change(context: &Context) -> OnChange<ImageUpdateAutomation> {
+    let queues = Arc::clone(&context.queues);
+    Box::new(move |key, old, new| {
+        if new.is_none() {
+            queues.automations.forget(key);
+        }
+        if wake::is_due(old, new) {
+            queues.automations.wake(key);
+        }
+    })
+}
+
+/// Wakes the automations that may write a policy whose selection changed, and no others.
+pub fn wake_for_policy(
+    caches: &Caches,
+    queues: &Queues,
+    key: &ObjectKey,
+    old: Option<&ImagePolicy>,
+    new: Option<&ImagePolicy>,
+) {
+    let latest = |policy: Option<&ImagePolicy>| policy?.status.as_ref()?.latest_ref.clone();
+    let labels = |policy: Option<&ImagePolicy>| policy?.metadata.labels.clone();
+    let relabelled = old.is_some() && new.is_some() && labels(old) != labels(new);
+    if latest(old) == latest(new) && !relabelled {
+        return;
+    }
+    let (before, after) = (labels(old), labels(new));
+    let concerned = caches.automations.select(|automation| {
+        let selector = automation.spec.policy_selector.as_ref();
+        automation.metadata.namespace.as_ref() == Some(&key.namespace)
+            && ((new.is_some() && admits(selector, after.as_ref()))
+                || (old.is_some() && admits(selector, before.as_ref())))
+    });
+    for automation in concerned {
+        queues.automations.wake(&automation.key());
+    }
+}
+
+/// Wakes the automations of a source: all when its spec changed, and those that have failed when it has a new revision.
+pub fn wake_for_source(
+    context: &Context,
+    key: &ObjectKey,
+    old: Option<&GitRepository>,
+    new: Option<&GitRepository>,
+) {
+    let Some(new) = new else { return };
+    let identity = |source: &GitRepository| (source.metadata.uid.clone(), source.metadata.generation);
+    let revision = |source: &GitRepository| {
+        let artifact = source.status.as_ref()?.artifact.as_ref()?;
+        Some(artifact.revision.clone())
+    };
+    let is_changed = old.is_none_or(|old| identity(old) != identity(new));
+    let is_moved = old.is_some_and(|old| revision(old) != revision(new));
+    if !is_changed && !is_moved {
+        return;
+    }
+    let concerned = context
+        .caches
+        .automations
+        .select(|automation| source_of(automation) == *key && (is_changed || !is_ready(automation)));
+    for automation in concerned {
+        context.queues.automations.wake(&automation.key());
+    }
+}
+
+impl Reconciler for ImageUpdateAutomationReconciler {
+    type Kind = ImageUpdateAutomation;
+
+    const CONTROLLER: &'static str = "image-automation-controller";
+
+    async fn reconcile(&self, attempt: &mut Attempt<ImageUpdateAutomation>) -> Result<Done, Failure> {
+        let automation = Arc::clone(&attempt.object);
+        let now = Time(outcome::whole_seconds(Timestamp::now()));
+        attempt.status.last_automation_run_time = Some(now.clone());
+        let interval = automation
+            .spec
+            .interval
+            .get()
+            .map_err(|error| Failure::stalled(Reason::Failed, format!("spec.interval: {error}")))?;
+        let requeue = Requeue::After(interval);
+        check_selector(automation.spec.policy_selector.as_ref())
+            .map_err(|error| Failure::stalled(Reason::InvalidPolicySelector, error.to_string()))?;
+        let source = self.source(&automation)?;
+        let plan = committer::plan(&automation, Some(&source), &PlanDefaults::default())
+            .map_err(|error| planning_failed(&error))?;
+        let policies = self.policies(&automation);
+        let remote = self.remote(&source).await?;
+        let failed = |error: LandError| failure(&error, &source);
+
+        if attempt.requested_at.is_none()
+            && let Some(settled) = settled_at(&automation, &plan, &policies)
+        {
+            attempt.progress("comparing the branch with the last run");
+            let head = self
+                .landings
+                .head(&remote, &plan.checkout_branch)
+                .await
+                .map_err(failed)?;
+            if head == Some(settled) {
+                return Ok(done(requeue, Announce::Change));
+            }
+        }
+
+        attempt.progress(format!("updating branch '{}'", plan.push_branch));
+        let work = Work {
+            selections: selections(&attempt.key, &policies),
+            plan: plan.clone(),
+        };
+        let written = work.selections.clone();
+        let key = attempt.key.clone();
+        let cancel = attempt.cancel.clone();
+        let landing = self
+            .landings
+            .land(&remote, &key, work, &mut attempt.slot, &cancel);
+        let landed = landing.await.map_err(failed)?;
+        let status = &mut attempt.status;
+        status.observed_policies = policies;
+        status.observed_source_revision = revision(&plan, &landed);
+        let Some(commit) = landed.landed.commit else {
+            return Ok(done(requeue, Announce::Change));
+        };
+        status.last_push_commit = Some(commit.id.clone());
+        status.last_push_time = Some(now);
+        announce(attempt, &commit, &landed.landed.changes, &written);
+        Ok(done(requeue, Announce::Nothing))
+    }
+}
+
+impl ImageUpdateAutomationReconciler {
+    /// The source that an automation refers to, if it may use it.
+    fn source(&self, automation: &ImageUpdateAutomation) -> Result<Arc<GitRepository>, Failure> {
+        let key = source_of(automation);
+        if key.namespace != automation.key().namespace && self.context.options.no_cross_namespace_refs {
+            let message =
+                format!("can't access 'GitRepository/{key}', cross-namespace references have been blocked");
+            return Err(Failure::stalled(Reason::AccessDenied, message));
+        }
+        let failed = |why: String| {
+            let message = format!("failed configuring source manager: {why}");
+            // The source wakes its automations when it comes.
+            let recovery = Recovery::Wait(self.context.options.requeue_dependency);
+            Failure::new(Reason::SourceManagerFailed, message).recovery(recovery)
+        };
+        match self.context.caches.git_repositories.get(&key) {
+            Some(cached) => cached.good().cloned().ok_or_else(|| {
+                failed(format!(
+                    "GitRepository '{key}' cannot be understood; read it with kubectl and correct it"
+                ))
+            }),
+            None => Err(failed(format!(
+                "referenced git repository does not exist: GitRepository.source.toolkit.fluxcd.io \"{}\" not found",
+                key.name
+            ))),
+        }
+    }
+
+    /// The repository of a source, with its Secrets.
+    async fn remote(&self, source: &GitRepository) -> Result<Remote, Failure> {
+        let failed = |why: String| {
+            let message = format!("failed configuring source manager: {why}");
+            Failure::new(Reason::SourceManagerFailed, message)
+        };
+        let namespace = source.key().namespace;
+        let mut secrets = Vec::new();
+        for reference in [&source.spec.secret_ref, &source.spec.proxy_secret_ref] {
+            secrets.push(match reference {
+                Some(reference) => {
+                    let key = ObjectKey::new(&namespace, &reference.name);
+                    let data = self.context.secret(&key).await;
+                    Some(data.map_err(|error| failed(error.to_string()))?.values)
+                }
+                None => None,
+            });
+        }
+        let proxy = secrets.pop().flatten();
+        let secret = secrets.pop().flatten();
+        let sources = AccessSources {
+            provider: source.spec.provider.as_ref(),
+            service_account: source.spec.service_account_name.as_deref(),
+            secret: secret.as_ref(),
+            proxy: proxy.as_ref(),
+        };
+        let access = GitAccess::new(&source.spec.url, &sources).map_err(|error| failed(error.to_string()))?;
+        Ok(Remote {
+            url: source.spec.url.clone(),
+            access,
+        })
+    }
+
+    /// What the policies selected that the automation may write, by name.
+    fn policies(&self, automation: &ImageUpdateAutomation) -> BTreeMap<String, ApiImageRef> {
+        let selector = automation.spec.policy_selector.as_ref();
+        let policies = self.context.caches.image_policies.select(|policy| {
+            policy.metadata.namespace == automation.metadata.namespace
+                && admits(selector, policy.metadata.labels.as_ref())
+        });
+        let latest = policies.iter().filter_map(|policy| {
+            let latest = policy.status.as_ref()?.latest_ref.clone()?;
+            Some((policy.key().name, latest))
+        });
+        latest.collect()
+    }
+}
+
+/// The source that an automation refers to; its own namespace is the default.
+fn source_of(automation: &ImageUpdateAutomation) -> ObjectKey {
+    let reference = &automation.spec.source_ref;
+    let namespace = automation.metadata.namespace.as_deref().unwrap_or_default();
+    ObjectKey::referred(namespace, reference.namespace.as_deref(), &reference.name)
+}
+
+fn is_ready(automation: &ImageUpdateAutomation) -> bool {
+    let conditions = automation.status.as_ref().map(|status| &status.conditions);
+    let ready = conditions.and_then(|conditions| outcome::find(conditions, ConditionType::Ready));
+    ready.is_some_and(|ready| ready.status == "True")
+}
+
+/// The head at which an automation has nothing to do, when all else is as it was at its last run.
+fn settled_at(
+    automation: &ImageUpdateAutomation,
+    plan: &CommitPlan,
+    policies: &BTreeMap<String, ApiImageRef>,
+) -> Option<ObjectId> {
+    let status = automation.status.as_ref()?;
+    let is_same = status.observed_generation == automation.metadata.generation
+        && plan.push_branch == plan.checkout_branch
+        && status.observed_policies == *policies
+        && is_ready(automation);
+    let revision = status.observed_source_revision.as_deref().filter(|_| is_same)?;
+    let (branch, commit) = revision.rsplit_once("@sha1:")?;
+    (branch == plan.checkout_branch).then(|| commit.parse().ok())?
+}
+
+/// The revision that the work was done on, as Flux writes it: with a push branch of its own, that of the other branch.
+fn revision(plan: &CommitPlan, landed: &LandedWork) -> Option<String> {
+    let head = if plan.push_branch == plan.checkout_branch {
+        landed.push_head
+    } else {
+        landed.checkout_head
+    };
+    Some(format!("{}@sha1:{}", plan.checkout_branch, head?))
+}
+
+/// The images to write. What cannot stand in a file is left out, and never stops the others.
+fn selections(automation: &ObjectKey, policies: &BTreeMap<String, ApiImageRef>) -> Selections {
+    let mut selections = Selections::new();
+    for (name, latest) in policies {
+        match ImageRef::new(&latest.name, &latest.tag, latest.digest.clone()) {
+            Ok(image) => {
+                selections.insert(PolicyKey::new(&automation.namespace, name), image);
+            }
+            Err(error) => warn!(%automation, policy = name, %error, "left out a policy"),
+        }
+    }
+    selections
+}
+
+fn planning_failed(error: &PlanError) -> Failure {
+    let message = error.to_string();
+    match error {
+        PlanError::MissingGit | PlanError::Unsupported(_) => {
+            Failure::stalled(Reason::InvalidSourceConfiguration, message)
+        }
+        PlanError::Template(_) => Failure::stalled(
+            Reason::GitOperationFailed,
+            format!("failed to update source: {message}"),
+        ),
+        PlanError::PathOutside(_) => Failure::stalled(
+            Reason::UpdateFailed,
+            format!("failed to apply policies: {message}"),
+        ),
+    }
+}
+
+/// The failure of an automation whose work was not landed.
+fn failure(error: &LandError, source: &GitRepository) -> Failure {
+    let refused = error
+        .diagnosis
+        .is_some_and(|diagnosis| diagnosis.fault == Fault::AuthorizationFailed);
+    let namespace = source.key().namespace;
+    let origin = match &source.spec.secret_ref {
+        _ if !refused => String::new(),
+        Some(secret) => format!("; see Secret '{namespace}/{}'", secret.name),
+        None => format!("; GitRepository '{}' has no spec.secretRef", source.key()),
+    };
+    Failure::new(error.reason, format!("{}{origin}", error.message)).diagnosed(error.diagnosis)
+}
+
+fn done(requeue: Requeue, announce: Announce) -> Done {
+    Done {
+        reason: Reason::Succeeded,
+        message: UP_TO_DATE.to_owned(),
+        requeue,
+        announce,
+    }
+}
+
+/// Tells of a commit: the text is Flux's, the metadata is for programs.
+fn announce(
+    attempt: &mut Attempt<ImageUpdateAutomation>,
+    commit: &Commit,
+    changes: &ChangeSet,
+    written: &Selections,
+) {
+    let images: Vec<String> = changes
+        .images(written)
+        .into_iter()
+        .map(ToString::to_string)
+        .collect();
+    attempt
+        .event(EventSeverity::Info, Reason::Succeeded, push_message(commit))
+        .with(annotation::COMMIT, &commit.id)
+        .with(annotation::BRANCH, &commit.branch)
+        .with(annotation::IMAGES, images.join("\n"))
+        .with(annotation::CHANGES, list(changes));
+}
+
+fn push_message(commit: &Commit) -> String {
+    let short = commit.id.get(..7).unwrap_or(&commit.id);
+    format!(
+        "pushed commit '{short}' to branch '{}'\n{}",
+        commit.branch, commit.message
+    )
+}
+
+fn list(changes: &ChangeSet) -> String {
+    let all: Vec<String> = changes
+        .changes()
+        .map(|(path, change)| format!("{path}:{} {} -> {}", change.line, change.old, change.new))
+        .collect();
+    let mut listed: Vec<String> = all.iter().take(MAX_LISTED).cloned().collect();
+    if all.len() > MAX_LISTED {
+        listed.push(format!("and {} more", all.len() - MAX_LISTED));
+    }
+    listed.join("\n")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,123 @@
+//! From an artifact's tree to objects that can be applied. It blocks, and depends on nothing but its arguments.
+
+use std::fmt::Write as _;
+
+use fluxbot_kustomize::flux::{self, Overrides};
+use fluxbot_kustomize::{BuildError, Entry, Files, FilesError, Kind, LoadRestrictor, Options, Reorder};
+use sha2::{Digest as _, Sha256};
+
+use crate::source::{ArtifactTree, TreeKind};
+use crate::sync::{CommonMetadata, Object, Owner, PrepareError, Prepared, prepare};
+
+/// Names of the file that makes a folder a kustomization.
+const KUSTOMIZATION_FILES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
+
+/// What is to be built.
+#[derive(Debug, Clone)]
+pub(super) struct Build {
+    pub(super) tree: ArtifactTree,
+    /// The folder, `""` being the root.
+    pub(super) folder: String,
+    pub(super) overrides: Overrides,
+    pub(super) owner: Owner,
+    pub(super) common: CommonMetadata,
+}
+
+/// What was built.
+#[derive(Debug)]
+pub(super) struct Built {
+    pub(super) objects: Prepared,
+    /// Digest of the objects as kustomize prints them.
+    pub(super) digest: String,
+    /// Whether the folder says itself what belongs to it.
+    pub(super) has_kustomization_file: bool,
+}
+
+/// Why nothing was built.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Fault {
+    #[error("kustomization path not found: stat {0}: no such file or directory")]
+    NoFolder(String),
+    #[error("kustomize build failed: {0}")]
+    Build(#[from] BuildError),
+    #[error("{0}")]
+    Prepare(#[from] PrepareError),
+}
+
+impl Build {
+    pub(super) fn run(&self) -> Result<Built, Fault> {
+        let is_folder = self.folder.is_empty() || self.tree.kind(&self.folder) == Some(TreeKind::Directory);
+        if !is_folder {
+            return Err(Fault::NoFolder(self.folder.clone()));
+        }
+        let options = Options {
+            load_restrictor: LoadRestrictor::None,
+            reorder: Reorder::None,
+            // Remote bases are refused by name.
+            remote: None,
+            ..Options::default()
+        };
+        let built = flux::build(&TreeFiles(&self.tree), &self.folder, &self.overrides, &options)?;
+        let digest = digest(&built.to_yaml());
+        let objects = built.objects.into_iter().map(|object| {
+            let origin = format!("{}:{}", object.origin.path, object.origin.line);
+            Object::new(object.value).with_origin(origin)
+        });
+        Ok(Built {
+            objects: prepare(objects.collect(), &self.owner, &self.common)?,
+            digest,
+            has_kustomization_file: self.has_kustomization_file(),
+        })
+    }
+
+    fn has_kustomization_file(&self) -> bool {
+        KUSTOMIZATION_FILES.iter().any(|name| {
+            let path = format!("{}/{name}", self.folder);
+            let kind = self.tree.kind(path.trim_start_matches('/'));
+            matches!(kind, Some(TreeKind::File { .. }))
+        })
+    }
+}
+
+fn digest(text: &str) -> String {
+    let hash = Sha256::digest(text.as_bytes());
+    hash.iter().fold("sha256:".to_owned(), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// A tree as the builds read it.
+struct TreeFiles<'a>(&'a ArtifactTree);
+
+impl Files for TreeFiles<'_> {
+    fn kind(&self, path: &str) -> Result<Option<Kind>, FilesError> {
+        Ok(self.0.kind(path).map(kind))
+    }
+
+    fn read(&self, path: &str) -> Result<Option<std::sync::Arc<[u8]>>, FilesError> {
+        self.0.read_file(path).map_err(|error| FilesError {
+            path: path.to_owned(),
+            reason: error.to_string(),
+        })
+    }
+
+    fn list(&self, path: &str) -> Result<Option<Vec<Entry>>, FilesError> {
+        let entries = self.0.entries(path);
+        Ok(entries.map(|entries| {
+            let entries = entries.into_iter().map(|entry| Entry {
+                name: entry.name,
+                kind: kind(entry.kind),
+            });
+            entries.collect()
+        }))
+    }
+}
+
+fn kind(kind: TreeKind) -> Kind {
+    match kind {
+        TreeKind::File { .. } => Kind::File,
+        TreeKind::Directory => Kind::Directory,
+    }
+}

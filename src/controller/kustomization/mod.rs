@@ -1,0 +1,214 @@
+//! `Kustomization`: a path of a source, built, applied, pruned and awaited.
+//!
+//! ```text
+//! Settings, source, dependencies (plan, P) --> tree (artifact, E) --> objects (build)
+//!     --> inventory of old and new objects saved --> apply --> prune --> inventory of new objects --> health --> Ready
+//! ```
+//!
+//! Nothing is pruned unless one revision was built and applied completely. [`Waits`] says who is woken by what.
+
+mod artifact;
+mod build;
+mod delete;
+pub mod history;
+pub mod plan;
+mod run;
+mod waits;
+
+pub use artifact::{ArtifactError, Artifacts};
+pub use waits::{Underway, Waits};
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fluxbot_api::Reason;
+use fluxbot_api::kustomize::Kustomization;
+use fluxbot_api::source::Artifact;
+use tokio::time::Instant;
+
+use self::plan::{Rules, Settings, Times};
+use self::run::Run;
+use super::attempt::{Attempt, Reconciler};
+use super::cache::Cached;
+use super::context::Context;
+use super::kinds::Reconciled;
+use super::outcome::{Done, Failure, Recovery};
+use super::wake::is_due;
+use crate::objects::ObjectKey;
+use crate::source::{SourceKey, SourceStore, Storage};
+use crate::sync::{Appliers, Limits};
+
+/// What the phases of a run may take beyond their timeouts: requests under way that come to their end.
+const SLACK: Duration = Duration::from_secs(120);
+
+/// Reconciles `Kustomization`.
+pub struct KustomizationReconciler {
+    context: Context,
+    waits: Arc<Waits>,
+    artifacts: Artifacts,
+    appliers: Appliers,
+}
+
+impl KustomizationReconciler {
+    /// A reconciler that takes trees from `sources`. `storage` is that of the sources when this process reconciles them too;
+    /// without it, artifacts are downloaded from the controller that does. `waits` is shared with [`on_change`].
+    #[must_use]
+    pub fn new(context: Context, waits: Arc<Waits>, sources: SourceStore, storage: Option<Storage>) -> Self {
+        let artifacts = Artifacts::new(sources, storage, context.http.clone());
+        let appliers = Appliers::new(context.client.clone(), Limits::default());
+        Self {
+            context,
+            waits,
+            artifacts,
+            appliers,
+        }
+    }
+
+    fn rules(&self) -> Rules<'_> {
+        Rules {
+            no_cross_namespace_refs: self.context.options.no_cross_namespace_refs,
+            default_service_account: self.context.options.default_service_account.as_deref(),
+        }
+    }
+
+    /// The artifact in the status of the source.
+    fn artifact(&self, object: &Kustomization, settings: &Settings) -> Result<Artifact, Failure> {
+        plan::check_source_kind(&object.spec.source_ref.kind)?;
+        let SourceKey { namespace, name, .. } = &settings.source;
+        let key = ObjectKey::new(namespace, name);
+        match self.context.caches.git_repositories.get(&key) {
+            Some(Cached::Good(source)) => {
+                let artifact = source.status.as_ref().and_then(|status| status.artifact.clone());
+                artifact.ok_or_else(|| plan::artifact_not_found(self.context.options.requeue_dependency))
+            }
+            Some(Cached::Bad { error, .. }) => {
+                let text = format!("GitRepository '{key}' cannot be understood: {error}");
+                Err(Failure::new(Reason::ArtifactFailed, text)
+                    .recovery(Recovery::Wait(settings.retry_interval)))
+            }
+            None => Err(plan::source_not_found(settings)),
+        }
+    }
+
+    /// Whether all dependencies let the object go on. Those that do not will wake it.
+    fn check_dependencies(
+        &self,
+        key: &ObjectKey,
+        object: &Kustomization,
+        settings: &Settings,
+        revision: &str,
+    ) -> Result<(), Failure> {
+        let dependencies = plan::dependencies(key, &object.spec);
+        self.waits.wait_for(key, &dependencies);
+        for dependency in &dependencies {
+            let found = self.context.caches.kustomizations.good(dependency);
+            let unready = plan::unready(dependency, found.as_deref(), &settings.source, revision);
+            if let Some(text) = unready {
+                let pause = self.context.options.requeue_dependency;
+                return Err(with_revision(plan::dependency_not_ready(text, pause), revision));
+            }
+        }
+        self.waits.forget(key);
+        Ok(())
+    }
+}
+
+/// A failure whose event names the revision.
+fn with_revision(failure: Failure, revision: &str) -> Failure {
+    failure.with(format!("{}/revision", fluxbot_api::kustomize::GROUP), revision)
+}
+
+impl Reconciler for KustomizationReconciler {
+    type Kind = Kustomization;
+
+    const CONTROLLER: &'static str = "kustomize-controller";
+
+    const READY_UNKNOWN_WHILE_RUNNING: bool = true;
+
+    async fn reconcile(&self, attempt: &mut Attempt<Kustomization>) -> Result<Done, Failure> {
+        let started = Instant::now();
+        let object = Arc::clone(&attempt.object);
+        let key = attempt.key.clone();
+        let underway = self.waits.begin(&key);
+        // What changed between the start of the run and its registration was not told.
+        let current = self.context.caches.kustomizations.good(&key);
+        if is_due(Some(object.as_ref()), current.as_deref()) {
+            self.waits.interrupt(&key, &subject(Kustomization::KIND, &key));
+        }
+        let settings = Settings::of(&key, &object.spec, self.rules())?;
+        let artifact = self.artifact(&object, &settings)?;
+        self.check_dependencies(&key, &object, &settings, &artifact.revision)?;
+        let run = Run {
+            artifacts: &self.artifacts,
+            applier: self
+                .appliers
+                .for_identity(settings.service_account.as_deref(), &key.namespace),
+            requeue_dependency: self.context.options.requeue_dependency,
+            settings,
+            artifact,
+            underway: &underway,
+            started,
+        };
+        run.reconcile(attempt).await
+    }
+
+    async fn finalize(&self, attempt: &mut Attempt<Kustomization>) -> Result<(), Failure> {
+        self.waits.forget(&attempt.key);
+        delete::delete(&self.context, &self.appliers, self.rules(), attempt).await
+    }
+
+    fn needs_finalizer(&self, _object: &Kustomization) -> bool {
+        true
+    }
+
+    fn deadline(&self, object: &Kustomization) -> Duration {
+        // Building and applying have the timeout, and so has the wait for health.
+        let timeout = Times::of(&object.spec).map_or(Duration::ZERO, |times| times.timeout);
+        timeout.saturating_mul(2).saturating_add(SLACK)
+    }
+}
+
+fn subject(kind: &str, key: &ObjectKey) -> String {
+    format!("{kind}/{key}")
+}
+
+/// To be called for every change of a `Kustomization`: makes it due, interrupts the wait of a run that works on an older state
+/// of it, and wakes those that have waited for it.
+pub fn on_change(
+    context: &Context,
+    waits: &Waits,
+    key: &ObjectKey,
+    old: Option<&Kustomization>,
+    new: Option<&Kustomization>,
+) {
+    let queue = &context.queues.kustomizations;
+    if is_due(old, new) {
+        queue.wake(key);
+        waits.interrupt(key, &subject(Kustomization::KIND, key));
+    }
+    if new.is_none() {
+        queue.forget(key);
+        waits.forget(key);
+    }
+    let settled = new.and_then(plan::settled);
+    if settled.is_some() && settled != old.and_then(plan::settled) {
+        for dependent in waits.dependents(key) {
+            queue.wake(&dependent);
+        }
+    }
+}
+
+/// To be called when a source has another revision: makes its Kustomizations due, and interrupts their waits for the health of
+/// what the revision before has brought.
+pub fn source_changed(context: &Context, waits: &Waits, source: &SourceKey) {
+    let trigger = format!("{}/{}/{}", source.kind, source.namespace, source.name);
+    let users = context
+        .caches
+        .kustomizations
+        .select(|object| plan::source_key(&object.key(), &object.spec.source_ref) == *source);
+    for user in users {
+        let key = user.key();
+        context.queues.kustomizations.wake(&key);
+        waits.interrupt(&key, &trigger);
+    }
+}

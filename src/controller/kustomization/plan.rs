@@ -1,0 +1,442 @@
+//! What a `Kustomization` asks for, and what follows from what was found: no input, no output.
+
+use std::time::Duration;
+
+use fluxbot_api::Reason;
+use fluxbot_api::kustomize::{
+    Kustomization, KustomizationSourceKind, KustomizationSourceReference, KustomizationSpec,
+};
+use fluxbot_api::source::GROUP as SOURCE_GROUP;
+use fluxbot_kustomize::flux::Overrides;
+use serde_json::{Value, json};
+
+use crate::controller::outcome::{self, Failure, Recovery};
+use crate::objects::ObjectKey;
+use crate::source::SourceKey;
+use crate::sync::{Applied, CommonMetadata, Entry, Inventory, ObjectId, Owner};
+
+/// The shortest time that a run may take, and what the interval leaves of it, as in Flux.
+const MIN_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What a spec says of how to work, checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// `spec.interval`.
+    pub interval: Duration,
+    /// `spec.retryInterval`, by default the interval.
+    pub retry_interval: Duration,
+    /// `spec.timeout`, by default 30 s less than the interval; 30 s at least.
+    pub timeout: Duration,
+    /// Where the manifests come from.
+    pub source: SourceKey,
+    /// The service account to act as, if any.
+    pub service_account: Option<String>,
+}
+
+/// What the command line says that matters here.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Rules<'a> {
+    /// `--no-cross-namespace-refs`.
+    pub no_cross_namespace_refs: bool,
+    /// `--default-service-account`.
+    pub default_service_account: Option<&'a str>,
+}
+
+impl Settings {
+    /// Reads and checks a spec.
+    ///
+    /// # Errors
+    /// A source in another namespace where that is not allowed, a field that this version cannot honour, or a text that is no
+    /// duration. Only a change of the object can help.
+    pub fn of(key: &ObjectKey, spec: &KustomizationSpec, rules: Rules<'_>) -> Result<Self, Failure> {
+        let source = source_key(key, &spec.source_ref);
+        if rules.no_cross_namespace_refs && source.namespace != key.namespace {
+            let SourceKey {
+                kind,
+                namespace,
+                name,
+            } = &source;
+            let text = format!(
+                "can't access '{kind}/{namespace}/{name}', cross-namespace references have been blocked"
+            );
+            return Err(Failure::stalled(Reason::AccessDenied, text));
+        }
+        if let Some(failure) = refused(spec) {
+            return Err(failure);
+        }
+        let Times {
+            interval,
+            retry_interval,
+            timeout,
+        } = Times::of(spec)?;
+        Ok(Self {
+            interval,
+            retry_interval,
+            timeout,
+            source,
+            service_account: service_account(spec, rules.default_service_account),
+        })
+    }
+}
+
+/// The times of a `Kustomization`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Times {
+    /// `spec.interval`.
+    pub interval: Duration,
+    /// `spec.retryInterval`, by default the interval.
+    pub retry_interval: Duration,
+    /// `spec.timeout`, by default 30 s less than the interval; 30 s at least.
+    pub timeout: Duration,
+}
+
+impl Times {
+    /// The times in a spec.
+    ///
+    /// # Errors
+    /// A text that is no duration.
+    pub fn of(spec: &KustomizationSpec) -> Result<Self, Failure> {
+        let read = |field: &str, duration: &fluxbot_api::Duration| {
+            duration
+                .get()
+                .map_err(|error| Failure::stalled(Reason::Failed, format!("spec.{field}: {error}")))
+        };
+        let interval = read("interval", &spec.interval)?;
+        let retry = spec
+            .retry_interval
+            .as_ref()
+            .map(|retry| read("retryInterval", retry));
+        let timeout = spec.timeout.as_ref().map(|timeout| read("timeout", timeout));
+        let timeout = timeout.transpose()?;
+        Ok(Self {
+            interval,
+            retry_interval: retry.transpose()?.unwrap_or(interval),
+            timeout: timeout
+                .unwrap_or_else(|| interval.saturating_sub(MIN_TIMEOUT))
+                .max(MIN_TIMEOUT),
+        })
+    }
+}
+
+/// The source that a reference names.
+#[must_use]
+pub fn source_key(key: &ObjectKey, reference: &KustomizationSourceReference) -> SourceKey {
+    let namespace = reference
+        .namespace
+        .as_deref()
+        .filter(|namespace| !namespace.is_empty());
+    SourceKey::new(
+        reference.kind.as_str(),
+        namespace.unwrap_or(&key.namespace),
+        &reference.name,
+    )
+}
+
+/// The service account to act as: the object's own, else that of the command line.
+#[must_use]
+pub fn service_account(spec: &KustomizationSpec, default: Option<&str>) -> Option<String> {
+    let legacy = spec.service_account.as_ref().map(|account| &account.name);
+    let own = spec.service_account_name.as_ref().or(legacy);
+    let own = own.map(String::as_str).filter(|name| !name.is_empty());
+    own.or(default).map(str::to_owned)
+}
+
+/// A field that this version cannot honour. An object that sets one is refused: to apply without it would apply something else
+/// than was asked for.
+fn refused(spec: &KustomizationSpec) -> Option<Failure> {
+    let fields = [
+        (
+            "spec.postBuild",
+            spec.post_build.is_some(),
+            "set values with spec.patches or spec.images",
+        ),
+        (
+            "spec.decryption",
+            spec.decryption.is_some(),
+            "no encrypted manifest is applied",
+        ),
+        (
+            "spec.kubeConfig",
+            spec.kube_config.is_some(),
+            "run a controller in that cluster",
+        ),
+        (
+            "spec.healthCheckExprs",
+            !spec.health_check_exprs.is_empty(),
+            "use spec.healthChecks or spec.wait",
+        ),
+        (
+            "spec.ignore",
+            !spec.ignore.is_empty(),
+            "leave the fields out of the manifests",
+        ),
+        (
+            "spec.dependsOn[].readyExpr",
+            spec.depends_on
+                .iter()
+                .any(|dependency| dependency.ready_expr.is_some()),
+            "leave it out to wait for Ready",
+        ),
+    ];
+    let (field, _, remedy) = fields.into_iter().find(|(_, is_set, _)| *is_set)?;
+    let text = format!("{field} is not supported yet: {remedy}");
+    Some(Failure::stalled(Reason::BuildFailed, text))
+}
+
+/// Refuses a source that this version cannot read.
+///
+/// # Errors
+/// Every kind but `GitRepository`.
+pub fn check_source_kind(kind: &KustomizationSourceKind) -> Result<(), Failure> {
+    if *kind == KustomizationSourceKind::GitRepository {
+        return Ok(());
+    }
+    let text = format!(
+        "spec.sourceRef.kind '{}' is not supported yet: use a GitRepository",
+        kind.as_str()
+    );
+    Err(Failure::stalled(Reason::ArtifactFailed, text))
+}
+
+/// The failure of a `Kustomization` whose source does not exist.
+#[must_use]
+pub fn source_not_found(settings: &Settings) -> Failure {
+    let SourceKey { kind, name, .. } = &settings.source;
+    let text = format!("{kind}.{SOURCE_GROUP} \"{name}\" not found");
+    Failure::new(Reason::ArtifactFailed, text).recovery(Recovery::Wait(settings.retry_interval))
+}
+
+/// The failure of a `Kustomization` whose source has no artifact yet.
+#[must_use]
+pub fn artifact_not_found(pause: Duration) -> Failure {
+    let text = format!(
+        "Source artifact not found, retrying in {}",
+        fluxbot_api::Duration::from(pause)
+    );
+    Failure::new(Reason::ArtifactFailed, text)
+        .recovery(Recovery::Wait(pause))
+        .severity(fluxbot_api::condition::EventSeverity::Info)
+}
+
+/// The keys of the objects that must be ready first.
+#[must_use]
+pub fn dependencies(key: &ObjectKey, spec: &KustomizationSpec) -> Vec<ObjectKey> {
+    let dependencies = spec.depends_on.iter().map(|dependency| {
+        let namespace = dependency
+            .namespace
+            .as_deref()
+            .filter(|namespace| !namespace.is_empty());
+        ObjectKey::new(namespace.unwrap_or(&key.namespace), &dependency.name)
+    });
+    dependencies.collect()
+}
+
+/// Why a dependency does not let its dependents go on; `None` when it does. Texts are Flux's.
+#[must_use]
+pub fn unready(
+    dependency: &ObjectKey,
+    found: Option<&Kustomization>,
+    source: &SourceKey,
+    revision: &str,
+) -> Option<String> {
+    let Some(found) = found else {
+        return Some(format!(
+            "dependency '{dependency}' not found: kustomizations.kustomize.toolkit.fluxcd.io \"{}\" not found",
+            dependency.name
+        ));
+    };
+    let Some(applied) = settled(found) else {
+        return Some(format!("dependency '{dependency}' is not ready"));
+    };
+    let has_same_source = source_key(dependency, &found.spec.source_ref) == *source;
+    (has_same_source && applied != Some(revision))
+        .then(|| format!("dependency '{dependency}' revision is not up to date"))
+}
+
+/// The revision that a `Kustomization` has applied, when it is ready in its present generation: what its dependents wait for.
+#[must_use]
+pub fn settled(object: &Kustomization) -> Option<Option<&str>> {
+    let status = object.status.as_ref()?;
+    let ready = outcome::find(&status.conditions, fluxbot_api::condition::ConditionType::Ready)?;
+    (ready.status == "True" && status.observed_generation == object.metadata.generation)
+        .then_some(status.last_applied_revision.as_deref())
+}
+
+/// The failure of a `Kustomization` that waits for a dependency.
+#[must_use]
+pub fn dependency_not_ready(text: String, pause: Duration) -> Failure {
+    let event = format!(
+        "Dependencies do not meet ready condition, retrying in {}",
+        fluxbot_api::Duration::from(pause)
+    );
+    Failure::new(Reason::DependencyNotReady, text)
+        .recovery(Recovery::Wait(pause))
+        .severity(fluxbot_api::condition::EventSeverity::Info)
+        .telling(event)
+}
+
+/// The folder of a tree that `spec.path` names, `""` being the root. `..` does not lead out of it.
+#[must_use]
+pub fn folder(path: Option<&str>) -> String {
+    let mut names: Vec<&str> = Vec::new();
+    for name in path.unwrap_or_default().split('/') {
+        match name {
+            "" | "." => {}
+            ".." => {
+                names.pop();
+            }
+            name => names.push(name),
+        }
+    }
+    names.join("/")
+}
+
+/// What the spec changes about the build of its path.
+///
+/// The patches of older versions of the API are added behind those of the present one.
+///
+/// # Errors
+/// A field that cannot be put into words for the build.
+pub fn overrides(spec: &KustomizationSpec) -> Result<Overrides, serde_json::Error> {
+    let mut patches = values(&spec.patches)?;
+    for document in &spec.patches_strategic_merge {
+        patches.push(json!({ "patch": document.0.to_string() }));
+    }
+    for patch in &spec.patches_json6902 {
+        let operations = serde_json::to_string(&patch.patch)?;
+        patches.push(json!({ "patch": operations, "target": serde_json::to_value(&patch.target)? }));
+    }
+    let metadata: Vec<String> = spec
+        .build_metadata
+        .iter()
+        .map(|option| option.as_str().to_owned())
+        .collect();
+    Ok(Overrides {
+        target_namespace: spec.target_namespace.clone(),
+        name_prefix: spec.name_prefix.clone(),
+        name_suffix: spec.name_suffix.clone(),
+        patches,
+        images: values(&spec.images)?,
+        components: spec.components.clone(),
+        ignore_missing_components: spec.ignore_missing_components == Some(true),
+        build_metadata: Some(metadata).filter(|metadata| !metadata.is_empty()),
+    })
+}
+
+fn values<T: serde::Serialize>(items: &[T]) -> Result<Vec<Value>, serde_json::Error> {
+    items.iter().map(serde_json::to_value).collect()
+}
+
+/// The metadata that all objects get.
+#[must_use]
+pub fn common_metadata(spec: &KustomizationSpec) -> CommonMetadata {
+    spec.common_metadata
+        .as_ref()
+        .map(|common| CommonMetadata {
+            labels: common.labels.clone(),
+            annotations: common.annotations.clone(),
+        })
+        .unwrap_or_default()
+}
+
+/// In whose name objects are applied.
+#[must_use]
+pub fn owner(key: &ObjectKey) -> Owner {
+    Owner {
+        name: key.name.clone(),
+        namespace: key.namespace.clone(),
+    }
+}
+
+/// The inventory as the status has it.
+#[must_use]
+pub fn inventory(object: &Kustomization) -> Inventory {
+    let stored = object
+        .status
+        .as_ref()
+        .and_then(|status| status.inventory.as_ref());
+    stored.map(Inventory::from_stored).unwrap_or_default()
+}
+
+/// Why a build without a single object is not believed: there is no kustomization file that says so, and objects would be
+/// deleted.
+#[must_use]
+pub fn is_emptied_by_mistake(objects: usize, has_kustomization_file: bool, before: &Inventory) -> bool {
+    objects == 0 && !has_kustomization_file && !before.entries().is_empty()
+}
+
+/// The inventory that has to be stored before an apply begins: the old objects and the new ones, so that none is forgotten
+/// whenever the process dies. `None` when the old one names all of them.
+#[must_use]
+pub fn write_ahead(before: &Inventory, after: &Inventory) -> Option<Inventory> {
+    let is_new = |entry: &Entry| !before.contains(&entry.id);
+    after.entries().iter().any(is_new).then(|| after.union(before))
+}
+
+/// The objects that a complete apply has made stale and that are to be deleted.
+///
+/// An object without a namespace is the same whatever namespace an inventory once noted for it.
+#[must_use]
+pub fn stale(before: &Inventory, after: &Inventory, prune: bool) -> Vec<Entry> {
+    if !prune {
+        return Vec::new();
+    }
+    let mut stale = before.difference(after);
+    stale.retain(|entry| {
+        let id = ObjectId {
+            namespace: None,
+            ..entry.id.clone()
+        };
+        !after.contains(&id)
+    });
+    stale
+}
+
+/// The inventory after a complete apply and a prune: what was applied, what could not be deleted, and what cannot be read.
+#[must_use]
+pub fn next_inventory(before: &Inventory, after: &Inventory, surviving: &Inventory) -> Inventory {
+    let unreadable = Inventory::from_stored(&fluxbot_api::meta::Inventory {
+        entries: before.unreadable().to_vec(),
+    });
+    after.union(surviving).union(&unreadable)
+}
+
+/// The objects whose health is awaited; `None` when none is asked for.
+///
+/// With `spec.wait` these are all applied objects but the `Kustomization` itself, which could never become ready before.
+#[must_use]
+pub fn health_targets(key: &ObjectKey, spec: &KustomizationSpec, applied: &Applied) -> Option<Vec<Entry>> {
+    let is_self = |id: &ObjectId| {
+        id.kind == "Kustomization" && id.name == key.name && id.namespace.as_deref() == Some(&key.namespace)
+    };
+    if spec.wait == Some(true) {
+        let mut entries = applied.awaited();
+        entries.retain(|entry| !is_self(&entry.id));
+        return Some(entries);
+    }
+    if spec.health_checks.is_empty() {
+        return None;
+    }
+    let entries = spec.health_checks.iter().map(|check| {
+        let api_version = check.api_version.as_deref().filter(|version| !version.is_empty());
+        let api_version = api_version.unwrap_or("apps/v1");
+        let (group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
+        let namespace = check
+            .namespace
+            .as_deref()
+            .filter(|namespace| !namespace.is_empty());
+        Entry {
+            id: ObjectId {
+                namespace: Some(namespace.unwrap_or(&key.namespace).to_owned()),
+                name: check.name.clone(),
+                group: group.to_owned(),
+                kind: check.kind.clone(),
+            },
+            version: version.to_owned(),
+        }
+    });
+    Some(entries.filter(|entry| !is_self(&entry.id)).collect())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,412 @@
+//! One revision of a source, from its tree to healthy objects.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fluxbot_api::Reason;
+use fluxbot_api::condition::{ConditionType, EventSeverity};
+use fluxbot_api::kustomize::{GROUP, Kustomization};
+use fluxbot_api::source::Artifact;
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use tokio::time::Instant;
+
+use super::artifact::{ArtifactError, Artifacts};
+use super::build::{Build, Built, Fault};
+use super::history::{self, Record};
+use super::plan::{self, Settings};
+use super::waits::Underway;
+use crate::controller::attempt::Attempt;
+use crate::controller::outcome::{self, Announce, Done, Failure, Recovery, Requeue, Status};
+use crate::source::FetchArtifactError;
+use crate::sync::{
+    Applied, Applier, ApplyCause, ApplyOptions, DeleteError, DeleteOptions, Entry, Inventory, WaitError,
+    WaitOptions,
+};
+
+/// How long the objects of an awaited stage are waited for, as in Flux.
+const STAGE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A wait for health that takes longer than this is shown in the status.
+const SHOW_WAIT_AFTER: Duration = Duration::from_millis(500);
+
+/// The annotation of an artifact that names the revision of the source code from which it was made.
+const ORIGIN_REVISION: &str = "org.opencontainers.image.revision";
+
+/// One run with everything that it takes.
+pub(super) struct Run<'a> {
+    pub(super) artifacts: &'a Artifacts,
+    pub(super) applier: Arc<Applier>,
+    pub(super) requeue_dependency: Duration,
+    pub(super) settings: Settings,
+    pub(super) artifact: Artifact,
+    pub(super) underway: &'a Underway<'a>,
+    pub(super) started: Instant,
+}
+
+impl Run<'_> {
+    pub(super) async fn reconcile(&self, attempt: &mut Attempt<Kustomization>) -> Result<Done, Failure> {
+        let built = self
+            .build(attempt)
+            .await
+            .map_err(|failure| self.retried(failure))?;
+        let result = self.roll_out(attempt, &built).await;
+        let record = Record {
+            digest: &built.digest,
+            result: result
+                .as_ref()
+                .map_or_else(|failure| failure.reason, |_| Reason::ReconciliationSucceeded),
+            revision: &self.artifact.revision,
+            origin_revision: self.origin_revision(),
+            duration: self.started.elapsed(),
+            at: Timestamp::now(),
+        };
+        history::record(&mut attempt.status.history, &record);
+        result
+            .map(|is_news| self.finish(attempt, is_news))
+            .map_err(|failure| self.retried(failure))
+    }
+
+    /// Fetches and builds.
+    async fn build(&self, attempt: &mut Attempt<Kustomization>) -> Result<Built, Failure> {
+        let object = Arc::clone(&attempt.object);
+        let spec = &object.spec;
+        attempt.progress(self.text("Fetching manifests"));
+        let tree = self.artifacts.tree(&self.settings.source, &self.artifact);
+        let tree = self
+            .in_time("fetching the artifact", Reason::ArtifactFailed, tree)
+            .await?;
+        let tree = tree.map_err(|error| self.no_tree(&error))?;
+
+        attempt.status.last_attempted_revision = Some(self.artifact.revision.clone());
+        attempt.progress(self.text("Building manifests"));
+        let build = Build {
+            tree,
+            folder: plan::folder(spec.path.as_deref()),
+            overrides: plan::overrides(spec).map_err(|error| {
+                Failure::new(Reason::BuildFailed, format!("spec cannot be used: {error}"))
+            })?,
+            owner: plan::owner(&attempt.key),
+            common: plan::common_metadata(spec),
+        };
+        let built = tokio::task::spawn_blocking(move || build.run());
+        let built = self.in_time("building", Reason::BuildFailed, built).await?;
+        let built = built.map_err(|error| {
+            Failure::new(
+                Reason::BuildFailed,
+                format!("internal error: build stopped: {error}"),
+            )
+        })?;
+        let built = built.map_err(|fault| {
+            let reason = match &fault {
+                Fault::NoFolder(_) => Reason::ArtifactFailed,
+                Fault::Build(_) | Fault::Prepare(_) => Reason::BuildFailed,
+            };
+            Failure::new(reason, fault.to_string())
+        })?;
+        let before = plan::inventory(&object);
+        if plan::is_emptied_by_mistake(
+            built.objects.objects().len(),
+            built.has_kustomization_file,
+            &before,
+        ) {
+            let text = format!(
+                "path '{}' has no manifests and no kustomization.yaml at revision {}: {} applied objects are kept; to delete \
+                 them, delete the Kustomization or add an empty kustomization.yaml",
+                spec.path.as_deref().unwrap_or("./"),
+                self.artifact.revision,
+                before.entries().len(),
+            );
+            return Err(Failure::new(Reason::BuildFailed, text));
+        }
+        Ok(built)
+    }
+
+    /// Applies, prunes and awaits health. Gives whether anything is worth telling.
+    async fn roll_out(&self, attempt: &mut Attempt<Kustomization>, built: &Built) -> Result<bool, Failure> {
+        let before = plan::inventory(&attempt.object);
+        attempt.progress(self.text("Detecting drift"));
+        let failed = |text: String| Failure::new(Reason::ReconciliationFailed, text);
+        let planned = self.applier.inventory(&built.objects).await;
+        let planned =
+            planned.map_err(|error| failed(format!("kinds of the cluster cannot be read: {error}")))?;
+        if let Some(all) = plan::write_ahead(&before, &planned) {
+            attempt.status.inventory = Some(all.to_stored());
+            let saved = attempt.save().await;
+            saved.map_err(|error| {
+                failed(format!(
+                    "inventory could not be stored, nothing was applied: {error}"
+                ))
+            })?;
+        }
+        let applied = self.apply(attempt, built).await?;
+        let log = applied.change_log();
+        if !log.is_empty() {
+            self.tell(attempt, Reason::Progressing, &log);
+        }
+        self.prune(attempt, &before, &applied.inventory()).await?;
+        self.check_health(attempt, built, &applied).await?;
+        Ok(!log.is_empty())
+    }
+
+    async fn apply(&self, attempt: &mut Attempt<Kustomization>, built: &Built) -> Result<Applied, Failure> {
+        let options = ApplyOptions {
+            force: attempt.object.spec.force == Some(true),
+            stage_timeout: STAGE_TIMEOUT.min(self.settings.timeout),
+            ..ApplyOptions::default()
+        };
+        let token = attempt.cancel.child_token();
+        let mut apply = std::pin::pin!(self.applier.apply(&built.objects, &options, &token, &|_| {}));
+        let (result, is_late) = tokio::select! {
+            result = &mut apply => (result, false),
+            () = tokio::time::sleep_until(self.end()) => {
+                // Requests under way come to their end, so that it is known what they did.
+                token.cancel();
+                (apply.await, true)
+            }
+        };
+        result.map_err(|error| {
+            let text = match error.cause {
+                ApplyCause::Cancelled if is_late => {
+                    format!("apply did not end within {}: {error}", self.timeout())
+                }
+                _ => error.to_string(),
+            };
+            Failure::new(Reason::ReconciliationFailed, text)
+        })
+    }
+
+    /// Deletes what a complete apply has made stale, and notes the new inventory.
+    async fn prune(
+        &self,
+        attempt: &mut Attempt<Kustomization>,
+        before: &Inventory,
+        after: &Inventory,
+    ) -> Result<(), Failure> {
+        let stale = plan::stale(before, after, attempt.object.spec.prune);
+        if stale.is_empty() {
+            let next = plan::next_inventory(before, after, &Inventory::default());
+            attempt.status.inventory = Some(next.to_stored());
+            return Ok(());
+        }
+        let options = DeleteOptions {
+            owner: plan::owner(&attempt.key),
+            timeout: self.settings.timeout,
+        };
+        let pruned = self.applier.prune(&stale, &options, &attempt.cancel).await;
+        let next = plan::next_inventory(before, after, &pruned.surviving());
+        attempt.status.inventory = Some(next.to_stored());
+        let log = pruned.change_log();
+        if !log.is_empty() {
+            self.tell(attempt, Reason::Progressing, &log);
+        }
+        if pruned.survivors.is_empty() {
+            return Ok(());
+        }
+        let text = DeleteError::Failed(pruned).to_string();
+        Err(Failure::new(Reason::PruneFailed, text))
+    }
+
+    async fn check_health(
+        &self,
+        attempt: &mut Attempt<Kustomization>,
+        built: &Built,
+        applied: &Applied,
+    ) -> Result<(), Failure> {
+        let object = Arc::clone(&attempt.object);
+        let Some(targets) = plan::health_targets(&attempt.key, &object.spec, applied) else {
+            attempt.remove_condition(ConditionType::Healthy);
+            return Ok(());
+        };
+        let was_healthy = is_healthy(&attempt.status.conditions);
+        attempt.progress(self.text("Running health checks"));
+        let since = Instant::now();
+        let options = WaitOptions {
+            timeout: self.settings.timeout,
+            fail_fast: true,
+            jobs_with_ttl: built.objects.jobs_with_ttl(),
+        };
+        let waited = self.await_health(attempt, &targets, &options).await;
+        let took = rounded(since.elapsed());
+        if let Err(error) = waited {
+            let failure = self.unhealthy(&error, &took);
+            attempt.condition(
+                ConditionType::Healthy,
+                Status::False,
+                failure.reason,
+                &failure.message,
+            );
+            return Err(failure);
+        }
+        let text = format!("Health check passed in {took}");
+        let is_new_revision = attempt.status.last_applied_revision.as_ref() != Some(&self.artifact.revision);
+        let has_changed = applied.changes.iter().any(crate::sync::Change::is_change);
+        if !was_healthy || (is_new_revision && has_changed) {
+            self.tell(attempt, Reason::Progressing, &text);
+        } else if is_healthy(&attempt.status.conditions) {
+            // Nothing new: the time that it took is no reason for a write.
+            return Ok(());
+        }
+        attempt.condition(ConditionType::Healthy, Status::True, Reason::Succeeded, &text);
+        Ok(())
+    }
+
+    /// Waits without holding a place; something newer ends the wait, so that a fix is not held up by what it fixes.
+    async fn await_health(
+        &self,
+        attempt: &mut Attempt<Kustomization>,
+        targets: &[Entry],
+        options: &WaitOptions,
+    ) -> Result<(), WaitError> {
+        attempt.slot.release();
+        let token = attempt.cancel.child_token();
+        let _end = token.clone().drop_guard();
+        let mut wait = std::pin::pin!(self.applier.wait_ready(targets, options, &token));
+        let mut show = std::pin::pin!(tokio::time::sleep(SHOW_WAIT_AFTER));
+        let mut is_shown = false;
+        loop {
+            tokio::select! {
+                biased;
+                result = &mut wait => return result,
+                () = self.underway.interrupted() => {
+                    token.cancel();
+                    return wait.await;
+                }
+                () = &mut show, if !is_shown => {
+                    is_shown = true;
+                    let text = self.text("Running health checks");
+                    attempt.condition(ConditionType::Healthy, Status::Unknown, Reason::Progressing, &text);
+                    if let Err(error) = attempt.save().await {
+                        tracing::debug!(object = %attempt.key, %error, "wait for health could not be shown");
+                    }
+                }
+            }
+        }
+    }
+
+    fn unhealthy(&self, error: &WaitError, took: &fluxbot_api::Duration) -> Failure {
+        match (error, self.underway.trigger()) {
+            (WaitError::Cancelled, Some(trigger)) => {
+                let text = format!("New reconciliation triggered by {trigger}");
+                Failure::new(Reason::HealthCheckCanceled, text).severity(EventSeverity::Info)
+            }
+            _ => {
+                let text = format!("health check failed after {took}: {error}");
+                Failure::new(Reason::HealthCheckFailed, text)
+            }
+        }
+    }
+
+    /// Notes and tells that the revision is applied.
+    fn finish(&self, attempt: &mut Attempt<Kustomization>, has_changed: bool) -> Done {
+        let revision = &self.artifact.revision;
+        let status = &attempt.status;
+        let was_ready = outcome::find(&status.conditions, ConditionType::Ready)
+            .is_some_and(|condition| condition.status == "True");
+        let is_news = has_changed
+            || !was_ready
+            || status.last_applied_revision.as_ref() != Some(revision)
+            || status.observed_generation != Some(attempt.generation())
+            || attempt.requested_at.is_some();
+        attempt.status.last_applied_revision = Some(revision.clone());
+        attempt.status.last_applied_origin_revision = self.origin_revision().map(str::to_owned);
+        if is_news {
+            let text = format!(
+                "Reconciliation finished in {}, next run in {}",
+                rounded(self.started.elapsed()),
+                fluxbot_api::Duration::from(self.settings.interval),
+            );
+            self.tell(attempt, Reason::ReconciliationSucceeded, &text)
+                .with(format!("{GROUP}/commit_status"), "update");
+        }
+        Done {
+            reason: Reason::ReconciliationSucceeded,
+            message: format!("Applied revision: {revision}"),
+            requeue: Requeue::After(self.settings.interval),
+            announce: Announce::Nothing,
+        }
+    }
+
+    fn tell<'e>(
+        &self,
+        attempt: &'e mut Attempt<Kustomization>,
+        reason: Reason,
+        text: &str,
+    ) -> &'e mut crate::controller::events::EventRecord {
+        let event = attempt.event(EventSeverity::Info, reason, text);
+        event.with(format!("{GROUP}/revision"), &self.artifact.revision);
+        if let Some(origin) = self.origin_revision() {
+            event.with(format!("{GROUP}/originRevision"), origin);
+        }
+        event
+    }
+
+    /// A failure of this revision: tried again after `spec.retryInterval`, unless it says otherwise.
+    fn retried(&self, failure: Failure) -> Failure {
+        let failure = match failure.recovery {
+            Recovery::Backoff => failure.recovery(Recovery::After(self.settings.retry_interval)),
+            _ => failure,
+        };
+        let failure = super::with_revision(failure, &self.artifact.revision);
+        match self.origin_revision() {
+            Some(origin) => failure.with(format!("{GROUP}/originRevision"), origin),
+            None => failure,
+        }
+    }
+
+    fn no_tree(&self, error: &ArtifactError) -> Failure {
+        if matches!(error, ArtifactError::Fetch(FetchArtifactError::NotFound)) {
+            let pause = self.requeue_dependency;
+            let text = format!(
+                "Source is not ready, artifact not found, retrying in {}",
+                fluxbot_api::Duration::from(pause)
+            );
+            return Failure::new(Reason::ArtifactFailed, text)
+                .recovery(Recovery::Wait(pause))
+                .severity(EventSeverity::Info);
+        }
+        Failure::new(Reason::ArtifactFailed, error.to_string())
+    }
+
+    async fn in_time<T>(
+        &self,
+        what: &str,
+        reason: Reason,
+        work: impl Future<Output = T>,
+    ) -> Result<T, Failure> {
+        tokio::time::timeout_at(self.end(), work)
+            .await
+            .map_err(|_| Failure::new(reason, format!("{what} did not end within {}", self.timeout())))
+    }
+
+    /// When building and applying have to be done.
+    fn end(&self) -> Instant {
+        self.started + self.settings.timeout
+    }
+
+    fn timeout(&self) -> fluxbot_api::Duration {
+        self.settings.timeout.into()
+    }
+
+    /// What is being done, in Flux's words.
+    fn text(&self, what: &str) -> String {
+        let revision = &self.artifact.revision;
+        format!(
+            "{what} for revision {revision} with a timeout of {}",
+            self.timeout()
+        )
+    }
+
+    fn origin_revision(&self) -> Option<&str> {
+        self.artifact.metadata.get(ORIGIN_REVISION).map(String::as_str)
+    }
+}
+
+fn is_healthy(conditions: &[Condition]) -> bool {
+    outcome::find(conditions, ConditionType::Healthy).is_some_and(|condition| condition.status == "True")
+}
+
+/// A time that was taken, in whole milliseconds.
+fn rounded(time: Duration) -> fluxbot_api::Duration {
+    Duration::from_millis(u64::try_from(time.as_millis()).unwrap_or(u64::MAX)).into()
+}

@@ -1,0 +1,351 @@
+//! The queue in front of each Git repository: automations that are due together land in one push.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use fluxbot_api::Reason;
+use fluxbot_git::{ObjectId, RefName, RefQuery};
+use tokio::sync::{OwnedMutexGuard, oneshot};
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use super::attempt::Slot;
+use super::context::Context;
+use super::fault::Diagnosis;
+use super::pushed::Push;
+use crate::committer::{Landed, Landing, StackError, Work, WriteError, Writer};
+use crate::git::{AccessIdentity, GitAccess, Mirrors, OpenError};
+use crate::objects::ObjectKey;
+
+/// How long a push waits for other automations of the same branch, which the same new tag may have woken.
+const GATHER: Duration = Duration::from_millis(15);
+
+/// How long a repository that nobody writes to is kept open.
+const IDLE: Duration = Duration::from_hours(1);
+
+/// A repository and who we are to it.
+#[derive(Debug, Clone)]
+pub struct Remote {
+    /// Its URL.
+    pub url: String,
+    /// Who we are.
+    pub access: GitAccess,
+}
+
+/// What became of one automation's work.
+#[derive(Debug, Clone)]
+pub struct LandedWork {
+    /// Its commit and changes.
+    pub landed: Landed,
+    /// The head of the branch that was checked out, before the push.
+    pub checkout_head: Option<ObjectId>,
+    /// The head of the branch that was pushed, after the push.
+    pub push_head: Option<ObjectId>,
+    /// How often another writer was faster.
+    pub lost_races: u32,
+}
+
+/// Why nothing was landed. All automations of one push share it.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{message}")]
+pub struct LandError {
+    /// The reason of `Ready`.
+    pub reason: Reason,
+    /// The message, without the word of the fault.
+    pub message: String,
+    /// The fault, where it is one of the outside.
+    pub diagnosis: Option<Diagnosis>,
+}
+
+/// The writers to all repositories. Clones share them.
+#[derive(Clone)]
+pub struct Landings {
+    context: Context,
+    mirrors: Mirrors,
+    repositories: Arc<Mutex<HashMap<(String, AccessIdentity), Arc<Repository>>>>,
+}
+
+struct Repository {
+    remote: Remote,
+    writer: OnceLock<Arc<Writer>>,
+    /// Held while a push is under way.
+    turn: Arc<tokio::sync::Mutex<()>>,
+    waiting: Mutex<Vec<Waiting>>,
+    last_use: Mutex<Instant>,
+}
+
+struct Waiting {
+    automation: ObjectKey,
+    target: Target,
+    work: Work,
+    reply: oneshot::Sender<Result<LandedWork, LandError>>,
+}
+
+/// What is pushed at once has the same branches and the same options.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Target {
+    checkout: String,
+    push: String,
+    options: Vec<String>,
+}
+
+impl Target {
+    fn of(work: &Work) -> Self {
+        Self {
+            checkout: work.plan.checkout_branch.clone(),
+            push: work.plan.push_branch.clone(),
+            options: work.plan.push_options.clone(),
+        }
+    }
+}
+
+impl Landings {
+    /// Writers on these mirrors. What is pushed is told to `context`.
+    #[must_use]
+    pub fn new(context: Context, mirrors: Mirrors) -> Self {
+        Self {
+            context,
+            mirrors,
+            repositories: Arc::default(),
+        }
+    }
+
+    /// The head of a branch on the server: one small request. `None` when there is no such branch.
+    pub async fn head(&self, remote: &Remote, branch: &str) -> Result<Option<ObjectId>, LandError> {
+        let repository = self.repository(remote);
+        let mirrors = self.mirrors.clone();
+        let branch = branch.to_owned();
+        blocking(move || {
+            let writer = repository.writer(&mirrors)?;
+            let name = RefName::branch(&branch).map_err(WriteError::from)?;
+            let listed = writer.mirror().list(&[RefQuery::Name(name)]);
+            let listed = listed.map_err(WriteError::from)?;
+            Ok(listed.first().map(fluxbot_git::RemoteRef::commit))
+        })
+        .await
+    }
+
+    /// Lands the work of one automation, in one push with that of others which wait for the same branch.
+    ///
+    /// The place of the run is given up while it waits. When the caller goes away, its work may still be landed; the next run
+    /// finds it on the branch. After `cancel` no push begins.
+    pub async fn land(
+        &self,
+        remote: &Remote,
+        automation: &ObjectKey,
+        work: Work,
+        slot: &mut Slot,
+        cancel: &CancellationToken,
+    ) -> Result<LandedWork, LandError> {
+        let repository = self.repository(remote);
+        let target = Target::of(&work);
+        let (reply, mut answer) = oneshot::channel();
+        repository.waiting().push(Waiting {
+            automation: automation.clone(),
+            target: target.clone(),
+            work,
+            reply,
+        });
+        slot.release();
+        let turn = Arc::clone(&repository.turn).lock_owned();
+        let answered = tokio::select! {
+            biased;
+            // Another one's push took the work along.
+            answered = &mut answer => answered,
+            turn = turn => {
+                tokio::time::sleep(GATHER).await;
+                slot.retake().await;
+                // In a task of its own, because others depend on it: it must not end with this run.
+                let landing = self.clone().land_next(repository, target, turn, cancel.clone());
+                tokio::spawn(landing);
+                answer.await
+            }
+        };
+        slot.retake().await;
+        answered.unwrap_or_else(|_| {
+            Err(LandError {
+                reason: Reason::Failed,
+                message: "the push was not begun, because the controller is stopping".to_owned(),
+                diagnosis: None,
+            })
+        })
+    }
+
+    /// Lands everything that waits for a branch. The turn ends when all have their answer.
+    async fn land_next(
+        self,
+        repository: Arc<Repository>,
+        target: Target,
+        turn: OwnedMutexGuard<()>,
+        cancel: CancellationToken,
+    ) {
+        let batch = repository.take(&target);
+        if batch.is_empty() || cancel.is_cancelled() {
+            return;
+        }
+        let mut works = Vec::new();
+        let mut replies = Vec::new();
+        for waiting in batch {
+            works.push(waiting.work);
+            replies.push(waiting.reply);
+        }
+        let mirrors = self.mirrors.clone();
+        let writing = Arc::clone(&repository);
+        let result = blocking(move || Ok(writing.writer(&mirrors)?.land(&works)?)).await;
+        if let Ok(landing) = &result {
+            self.tell(&repository.remote.url, landing);
+        }
+        for (index, reply) in replies.into_iter().enumerate() {
+            // A caller that went away needs no answer.
+            drop(reply.send(answer_for(index, &result)));
+        }
+        drop(turn);
+    }
+
+    /// Tells the sources of a push.
+    fn tell(&self, url: &str, landing: &Landing) {
+        let Some(tip) = landing.layers.last().map(|layer| layer.commit.id()) else {
+            return;
+        };
+        let (branch, commits) = (&landing.branch, landing.layers.len());
+        info!(branch, commits, lost_races = landing.lost_races, commit = %tip, "pushed");
+        self.context.pushed(&Push {
+            url: url.to_owned(),
+            branch: landing.branch.clone(),
+            old: landing.push_head,
+            new: tip,
+        });
+    }
+
+    fn repository(&self, remote: &Remote) -> Arc<Repository> {
+        let now = Instant::now();
+        let mut all = self.repositories.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (remote.url.clone(), remote.access.identity());
+        if !all.contains_key(&key) {
+            // A credential that was replaced leaves a repository behind.
+            all.retain(|_, repository| !repository.is_idle(now));
+        }
+        let repository = all
+            .entry(key)
+            .or_insert_with(|| Arc::new(Repository::new(remote.clone(), now)));
+        *repository.last_use.lock().unwrap_or_else(PoisonError::into_inner) = now;
+        Arc::clone(repository)
+    }
+}
+
+impl Repository {
+    fn new(remote: Remote, now: Instant) -> Self {
+        Self {
+            remote,
+            writer: OnceLock::new(),
+            turn: Arc::default(),
+            waiting: Mutex::default(),
+            last_use: Mutex::new(now),
+        }
+    }
+
+    fn is_idle(&self, now: Instant) -> bool {
+        let last_use = *self.last_use.lock().unwrap_or_else(PoisonError::into_inner);
+        now.saturating_duration_since(last_use) > IDLE && self.waiting().is_empty()
+    }
+
+    /// The writer, opened at its first use. Blocks.
+    fn writer(&self, mirrors: &Mirrors) -> Result<Arc<Writer>, LandError> {
+        if let Some(writer) = self.writer.get() {
+            return Ok(Arc::clone(writer));
+        }
+        let mirror = mirrors.open(&self.remote.url, &self.remote.access)?;
+        Ok(Arc::clone(
+            self.writer.get_or_init(|| Arc::new(Writer::on(mirror))),
+        ))
+    }
+
+    /// Takes what waits for a branch, in the order of the automations' names. Work whose caller went away is dropped.
+    fn take(&self, target: &Target) -> Vec<Waiting> {
+        let mut waiting = self.waiting();
+        waiting.retain(|waiting| !waiting.reply.is_closed());
+        let (mut batch, rest): (Vec<_>, Vec<_>) =
+            waiting.drain(..).partition(|waiting| waiting.target == *target);
+        *waiting = rest;
+        batch.sort_by(|a, b| a.automation.cmp(&b.automation));
+        batch
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Vec<Waiting>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What one of the automations in a landing is told.
+fn answer_for(index: usize, result: &Result<Landing, LandError>) -> Result<LandedWork, LandError> {
+    let landing = result.as_ref().map_err(Clone::clone)?;
+    let tip = landing.layers.last().map(|layer| layer.commit.id());
+    match landing.landed.get(index) {
+        Some(Ok(landed)) => Ok(LandedWork {
+            landed: landed.clone(),
+            checkout_head: landing.checkout_head,
+            push_head: tip.or(landing.push_head),
+            lost_races: landing.lost_races,
+        }),
+        Some(Err(message)) => Err(LandError {
+            reason: Reason::UpdateFailed,
+            message: message.clone(),
+            diagnosis: None,
+        }),
+        None => Err(internal("a piece of work has no result")),
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, LandError> + Send + 'static,
+) -> Result<T, LandError> {
+    let result = tokio::task::spawn_blocking(work).await;
+    result.unwrap_or_else(|error| Err(internal(&error.to_string())))
+}
+
+fn internal(message: &str) -> LandError {
+    LandError {
+        reason: Reason::Failed,
+        message: format!("internal error: {message}"),
+        diagnosis: None,
+    }
+}
+
+impl From<OpenError> for LandError {
+    fn from(error: OpenError) -> Self {
+        Self {
+            reason: Reason::SourceManagerFailed,
+            message: format!("failed configuring source manager: {error}"),
+            diagnosis: match &error {
+                OpenError::Url(_) => None,
+                OpenError::Mirror(error) => Some(Diagnosis::of_mirror(error)),
+            },
+        }
+    }
+}
+
+impl From<WriteError> for LandError {
+    fn from(error: WriteError) -> Self {
+        let (reason, diagnosis) = match &error {
+            WriteError::Mirror(error) => (Reason::GitOperationFailed, Some(Diagnosis::of_mirror(error))),
+            WriteError::Fetch(error) => (Reason::GitOperationFailed, Some(Diagnosis::of_fetch(error))),
+            WriteError::Push(error) => (Reason::GitOperationFailed, Some(Diagnosis::of_push(error))),
+            WriteError::NoBranch(_)
+            | WriteError::BranchName(_)
+            | WriteError::Stack(StackError::Commit(_)) => (Reason::GitOperationFailed, None),
+            WriteError::Stack(_) => (Reason::UpdateFailed, None),
+        };
+        let message = match &error {
+            WriteError::Mirror(_) | WriteError::BranchName(_) => {
+                format!("failed to checkout source: {error}")
+            }
+            _ => error.to_string(),
+        };
+        Self {
+            reason,
+            message,
+            diagnosis,
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! From the Secrets of a Git source to a credential and connection settings.
+
+use std::fmt;
+
+use fluxbot_api::source::GitProvider;
+use fluxbot_git::{Credential, InvalidRemoteUrl, RemoteUrl};
+use sha2::{Digest as _, Sha256};
+
+use crate::http::{ClientSettings, InvalidSecret, ProxySettings, SecretData};
+
+/// What an object says about the access to its repository, its Secrets read.
+#[derive(Clone, Copy, Default)]
+pub struct AccessSources<'a> {
+    /// `spec.provider`.
+    pub provider: Option<&'a GitProvider>,
+    /// `spec.serviceAccountName`.
+    pub service_account: Option<&'a str>,
+    /// The values of the Secret that `spec.secretRef` names.
+    pub secret: Option<&'a SecretData>,
+    /// The values of the Secret that `spec.proxySecretRef` names.
+    pub proxy: Option<&'a SecretData>,
+}
+
+/// Everything that a request to a Git server takes beside the URL. `Debug` shows no secret.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct GitAccess {
+    /// Who we are.
+    pub credential: Credential,
+    /// Trusted authorities, client certificate and proxy.
+    pub settings: ClientSettings,
+}
+
+/// A hash of a [`GitAccess`]: equal for equal accesses, in this process and the next, and without a way back.
+///
+/// Two objects may share a mirror only if theirs are equal: a mirror holds what the server showed to one credential.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AccessIdentity([u8; 32]);
+
+/// The access to a repository cannot be derived from the Secrets. Texts are Flux's where Flux has the same fault.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AccessError {
+    /// `spec.url` cannot be used.
+    #[error(transparent)]
+    Url(#[from] InvalidRemoteUrl),
+    /// A password without its user.
+    #[error("invalid '{transport}' auth option: 'password' requires 'username' to be set")]
+    PasswordWithoutUsername {
+        /// The scheme of the URL.
+        transport: String,
+    },
+    /// A value of the Secret that cannot be sent.
+    #[error("the Git Secret's key '{key}' {problem}")]
+    Value {
+        /// The key.
+        key: &'static str,
+        /// What is wrong with the value, which is not repeated.
+        problem: &'static str,
+    },
+    /// Certificates or proxy cannot be used.
+    #[error(transparent)]
+    Connection(#[from] InvalidSecret),
+    /// The Secret of a GitHub App without the provider that uses it.
+    #[error("secretRef has github app data but provider is not set to github")]
+    GitHubAppWithoutProvider,
+    /// A field that this version cannot honour yet.
+    #[error("{field} is not supported yet: {remedy}")]
+    Unsupported {
+        /// The field and its value.
+        field: String,
+        /// What to do instead.
+        remedy: &'static str,
+    },
+}
+
+impl GitAccess {
+    /// The access that an object's Secrets give to the repository at `url`. User information in the URL serves where the
+    /// Secret has none.
+    ///
+    /// The Secret's keys are Flux's: `bearerToken`, else `username` and `password`; `ca.crt` (or `caFile`); `tls.crt` and
+    /// `tls.key`. Without a Secret the repository is read anonymously.
+    ///
+    /// # Errors
+    /// [`AccessError`]; all of its variants need a change of the object or its Secrets.
+    pub fn new(url: &str, sources: &AccessSources<'_>) -> Result<Self, AccessError> {
+        check_provider(sources)?;
+        let remote: RemoteUrl = url.parse()?;
+        let mut access = Self {
+            credential: remote.credential().clone(),
+            settings: ClientSettings::default(),
+        };
+        if let Some(data) = sources.secret {
+            if let Some(credential) = credential(url, remote.credential(), data)? {
+                access.credential = credential;
+            }
+            access.settings.add_certificates(data)?;
+        }
+        if let Some(data) = sources.proxy {
+            access.settings.proxy = Some(ProxySettings::from_secret(data)?);
+        }
+        Ok(access)
+    }
+
+    /// What tells this access from others.
+    #[must_use]
+    pub fn identity(&self) -> AccessIdentity {
+        let mut hash = Sha256::new();
+        // Each part with its length, so that two different accesses never give the same bytes.
+        let mut part = |bytes: &[u8]| {
+            hash.update((bytes.len() as u64).to_le_bytes());
+            hash.update(bytes);
+        };
+        part(b"fluxbot git access 1");
+        match &self.credential {
+            Credential::None => part(b"none"),
+            Credential::Basic { username, password } => {
+                part(b"basic");
+                part(username.as_bytes());
+                part(password.as_bytes());
+            }
+            Credential::Bearer(token) => {
+                part(b"bearer");
+                part(token.as_bytes());
+            }
+        }
+        for authority in &self.settings.root_certificates {
+            part(b"authority");
+            part(authority);
+        }
+        if let Some(pair) = &self.settings.client_certificate {
+            part(b"certificate");
+            part(&pair.certificate);
+            part(&pair.key);
+        }
+        if let Some(proxy) = &self.settings.proxy {
+            part(b"proxy");
+            part(proxy.address().as_str().as_bytes());
+            let (username, password) = proxy.credentials().unwrap_or_default();
+            part(username.as_bytes());
+            part(password.as_bytes());
+        }
+        AccessIdentity(hash.finalize().into())
+    }
+}
+
+impl AccessIdentity {
+    /// The bytes of the hash.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for AccessIdentity {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [first, second, third, fourth, ..] = self.0;
+        write!(
+            formatter,
+            "AccessIdentity({first:02x}{second:02x}{third:02x}{fourth:02x}..)"
+        )
+    }
+}
+
+impl fmt::Debug for GitAccess {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("GitAccess")
+            .field("credential", &self.credential)
+            .field("settings", &self.settings)
+            .finish()
+    }
+}
+
+impl fmt::Debug for AccessSources<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let keys = |data: Option<&SecretData>| data.map(|data| data.keys().cloned().collect::<Vec<_>>());
+        formatter
+            .debug_struct("AccessSources")
+            .field("provider", &self.provider)
+            .field("service_account", &self.service_account)
+            .field("secret_keys", &keys(self.secret))
+            .field("proxy_keys", &keys(self.proxy))
+            .finish()
+    }
+}
+
+/// Refuses the providers and fields whose tokens cannot be fetched yet.
+fn check_provider(sources: &AccessSources<'_>) -> Result<(), AccessError> {
+    let provider = sources.provider.unwrap_or(&GitProvider::Generic);
+    if *provider != GitProvider::Generic {
+        return Err(AccessError::Unsupported {
+            field: format!("spec.provider '{}'", provider.as_str()),
+            remedy: "use the provider generic with a token in spec.secretRef",
+        });
+    }
+    if sources.service_account.is_some_and(|name| !name.is_empty()) {
+        return Err(AccessError::Unsupported {
+            field: "spec.serviceAccountName".to_owned(),
+            remedy: "use a token in spec.secretRef",
+        });
+    }
+    let has_app = |data: &SecretData| data.keys().any(|key| key.starts_with("githubApp"));
+    if sources.secret.is_some_and(has_app) {
+        return Err(AccessError::GitHubAppWithoutProvider);
+    }
+    Ok(())
+}
+
+/// The credential in a Secret; `None` when it has none. Keys that belong to SSH are not looked at, as in Flux.
+fn credential(url: &str, in_url: &Credential, data: &SecretData) -> Result<Option<Credential>, AccessError> {
+    let text = |key: &'static str| match data.get(key).map(|value| std::str::from_utf8(value)) {
+        None => Ok(String::new()),
+        Some(Ok(text)) => Ok(text.to_owned()),
+        Some(Err(_)) => Err(AccessError::Value {
+            key,
+            problem: "is not UTF-8",
+        }),
+    };
+    if data.contains_key("bearerToken") {
+        let token = text("bearerToken")?;
+        // A line feed at the end is what `echo` leaves; a header could not carry it.
+        if token.chars().any(char::is_control) {
+            return Err(AccessError::Value {
+                key: "bearerToken",
+                problem: "contains a control character, such as a line feed at its end",
+            });
+        }
+        if !token.is_empty() {
+            return Ok(Some(Credential::Bearer(token)));
+        }
+    }
+    let (mut username, mut password) = (text("username")?, text("password")?);
+    if let Credential::Basic {
+        username: user,
+        password: pass,
+    } = in_url
+    {
+        if username.is_empty() {
+            username.clone_from(user);
+        }
+        if password.is_empty() {
+            password.clone_from(pass);
+        }
+    }
+    match (username.is_empty(), password.is_empty()) {
+        (true, true) => Ok(None),
+        (true, false) => Err(AccessError::PasswordWithoutUsername {
+            transport: url.split(':').next().unwrap_or_default().to_owned(),
+        }),
+        _ => Ok(Some(Credential::Basic { username, password })),
+    }
+}

@@ -1,0 +1,1 @@
+//! Accesses and mirrors.

@@ -1,0 +1,275 @@
+//! The reference of a `GitRepository`: which commit it names, and the tree of that commit.
+
+mod error;
+mod semver;
+
+pub use error::{FaultKind, ResolveError};
+
+use fluxbot_api::source::{GitRepositoryRef, GitRepositorySpec};
+use fluxbot_git::{Mirror, ObjectId, Person, ReadError, RefName, RefQuery, Snapshot, Timestamp};
+
+use super::revision::Revision;
+use super::tree::{ArtifactTree, TreeError};
+
+/// The branch of a `GitRepository` without `spec.ref`, as in Flux.
+pub const DEFAULT_BRANCH: &str = "master";
+
+/// Characters of a commit's subject that Flux shows.
+const SHOWN_SUBJECT: usize = 50;
+
+/// What a fetch gave.
+#[derive(Debug, Clone)]
+pub struct Checkout {
+    /// The revision for the status.
+    pub revision: Revision,
+    /// The commit.
+    pub commit: ObjectId,
+    /// Its files, without those that are ignored.
+    pub tree: ArtifactTree,
+    /// The first line of the commit's message.
+    pub subject: String,
+    /// Who made the change, and when.
+    pub author: (Person, Timestamp),
+}
+
+/// What a look at the remote found.
+#[derive(Debug, Clone)]
+pub enum Resolved {
+    /// The reference still has the revision that was observed; nothing was fetched.
+    Unchanged(Revision),
+    /// The files of the reference.
+    Fetched(Box<Checkout>),
+}
+
+/// What a look at the remote is to find.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Request<'a> {
+    /// `spec.ref`.
+    pub reference: Option<&'a GitRepositoryRef>,
+    /// `spec.ignore`.
+    pub ignore: Option<&'a str>,
+    /// The revision in the status, if its artifact is still of use: then a reference that did not move costs one listing,
+    /// and a pinned commit nothing.
+    pub observed: Option<&'a Revision>,
+}
+
+/// Refuses the fields of a `GitRepository` that this version cannot honour. Fields of the access are refused by
+/// [`crate::git::GitAccess::new`], those of the reference by [`resolve`].
+pub fn check(spec: &GitRepositorySpec) -> Result<(), ResolveError> {
+    let unsupported = [
+        (spec.recurse_submodules == Some(true), "spec.recurseSubmodules"),
+        (!spec.include.is_empty(), "spec.include"),
+        (!spec.sparse_checkout.is_empty(), "spec.sparseCheckout"),
+        (spec.verify.is_some(), "spec.verify"),
+    ];
+    match unsupported.iter().find(|(used, _)| *used) {
+        Some((_, field)) => Err(ResolveError::Unsupported {
+            field,
+            remedy: "remove the field".to_owned(),
+        }),
+        None => Ok(()),
+    }
+}
+
+/// Finds the commit of a reference and, if it is not the observed one, its tree.
+///
+/// Of several fields of `spec.ref` the first one in Flux's order counts: commit, name, tag, semver, branch. The remote is asked for
+/// its references first, and for objects only when the mirror lacks them: a commit that this process pushed through the same
+/// mirror is not downloaded.
+///
+/// Blocks.
+pub fn resolve(mirror: &Mirror, request: &Request<'_>) -> Result<Resolved, ResolveError> {
+    match resolve_once(mirror, request) {
+        // The mirror is damaged, which the next fetch heals.
+        Err(ResolveError::Tree(TreeError::Git(ReadError::Missing { .. } | ReadError::Damaged { .. }))) => {
+            resolve_once(mirror, request)
+        }
+        outcome => outcome,
+    }
+}
+
+fn resolve_once(mirror: &Mirror, request: &Request<'_>) -> Result<Resolved, ResolveError> {
+    let nothing = GitRepositoryRef::default();
+    let reference = request.reference.unwrap_or(&nothing);
+    let set = |field: &'static str, value: &'_ Option<String>| {
+        let value = value.as_deref().filter(|value| !value.is_empty());
+        value.map(|value| (field, value.to_owned()))
+    };
+    let chosen = [
+        set("commit", &reference.commit),
+        set("name", &reference.name),
+        set("tag", &reference.tag),
+        set("semver", &reference.semver),
+        set("branch", &reference.branch),
+    ];
+    let chosen = chosen.into_iter().flatten().next();
+    let (field, value) = chosen.unwrap_or_else(|| ("branch", DEFAULT_BRANCH.to_owned()));
+    match field {
+        "commit" => pinned(mirror, request, &value, reference.branch.as_deref()),
+        "name" => {
+            let name = RefName::new(value.as_str())?;
+            let found =
+                single(mirror, &name)?.ok_or_else(|| ResolveError::NoCommit { name: value.clone() })?;
+            found.resolved(request, Revision::git(&value, &found.commit))
+        }
+        "tag" => named(mirror, request, &RefName::tag(&value)?),
+        "semver" => semver::resolve(mirror, request, &value),
+        _ => named(mirror, request, &RefName::branch(&value)?),
+    }
+}
+
+/// The commit of a revision, if it is one that the mirror follows, without asking the remote.
+///
+/// After a restart this brings back what the status names, and after a push of our own what was pushed.
+///
+/// Blocks.
+pub fn recall(
+    mirror: &Mirror,
+    revision: &Revision,
+    ignore: Option<&str>,
+) -> Result<Option<Checkout>, TreeError> {
+    let Some(commit) = revision.git_commit().and_then(|hex| hex.parse::<ObjectId>().ok()) else {
+        return Ok(None);
+    };
+    let snapshot = mirror.known();
+    // Only of the tips is it certain that all objects are there.
+    if !snapshot
+        .references()
+        .any(|reference| reference.commit() == commit)
+    {
+        return Ok(None);
+    }
+    Found { snapshot, commit }
+        .checkout(revision.clone(), ignore)
+        .map(Some)
+}
+
+impl Checkout {
+    /// The subject as Flux shows it: at most 50 characters, and three dots where there are more.
+    #[must_use]
+    pub fn short_subject(&self) -> String {
+        let mut characters = self.subject.chars();
+        let mut shown: String = characters.by_ref().take(SHOWN_SUBJECT).collect();
+        if characters.next().is_some() {
+            shown.push_str("...");
+        }
+        shown
+    }
+}
+
+/// A commit, and the snapshot that has its objects.
+struct Found {
+    snapshot: Snapshot,
+    commit: ObjectId,
+}
+
+impl Found {
+    fn resolved(&self, request: &Request<'_>, revision: Revision) -> Result<Resolved, ResolveError> {
+        if request.observed == Some(&revision) {
+            return Ok(Resolved::Unchanged(revision));
+        }
+        let checkout = self.checkout(revision, request.ignore)?;
+        Ok(Resolved::Fetched(Box::new(checkout)))
+    }
+
+    fn checkout(&self, revision: Revision, ignore: Option<&str>) -> Result<Checkout, TreeError> {
+        let commit = self.snapshot.commit(&self.commit)?;
+        Ok(Checkout {
+            revision,
+            commit: self.commit,
+            tree: ArtifactTree::of_commit(&self.snapshot, &self.commit, ignore)?,
+            subject: commit.message.lines().next().unwrap_or_default().to_owned(),
+            author: commit.author,
+        })
+    }
+}
+
+/// A branch or tag, which must exist.
+fn named(mirror: &Mirror, request: &Request<'_>, name: &RefName) -> Result<Resolved, ResolveError> {
+    let Some(found) = single(mirror, name)? else {
+        return Err(absent(mirror, name)?);
+    };
+    found.resolved(request, Revision::git(name.short(), &found.commit))
+}
+
+fn single(mirror: &Mirror, name: &RefName) -> Result<Option<Found>, ResolveError> {
+    let snapshot = fetch(mirror, &[RefQuery::Name(name.clone())])?;
+    let head = snapshot.head(name);
+    Ok(head.map(|commit| Found { snapshot, commit }))
+}
+
+/// A commit, as long as a branch or tag points at it.
+fn pinned(
+    mirror: &Mirror,
+    request: &Request<'_>,
+    text: &str,
+    branch: Option<&str>,
+) -> Result<Resolved, ResolveError> {
+    let unsupported = |remedy: String| ResolveError::Unsupported {
+        field: "spec.ref.commit",
+        remedy,
+    };
+    let commit: ObjectId = text
+        .parse()
+        .map_err(|error| unsupported(format!("{error}; give the full id")))?;
+    let branch = branch.filter(|name| !name.is_empty());
+    let revision = match branch {
+        Some(branch) => Revision::git(branch, &commit),
+        None => Revision::commit(&commit),
+    };
+    // What a commit holds never changes.
+    if request.observed == Some(&revision) {
+        return Ok(Resolved::Unchanged(revision));
+    }
+    let not_a_head = || {
+        unsupported(format!(
+            "{commit} is not the head of {}; only such commits can be fetched so far",
+            branch.map_or_else(
+                || "any branch or tag".to_owned(),
+                |name| format!("branch '{name}'")
+            )
+        ))
+    };
+    let name = match branch {
+        Some(branch) => RefName::branch(branch)?,
+        None => list(mirror, &[RefQuery::all_branches(), RefQuery::all_tags()])?
+            .into_iter()
+            .find(|reference| reference.commit() == commit)
+            .map(|reference| reference.name)
+            .ok_or_else(not_a_head)?,
+    };
+    let Some(found) = single(mirror, &name)? else {
+        return Err(absent(mirror, &name)?);
+    };
+    if found.commit != commit {
+        return Err(not_a_head());
+    }
+    found.resolved(request, revision)
+}
+
+/// Why a reference is not there: it is missing, or the repository is empty.
+fn absent(mirror: &Mirror, name: &RefName) -> Result<ResolveError, ResolveError> {
+    let anything = list(mirror, &[RefQuery::all_branches(), RefQuery::all_tags()])?;
+    Ok(if anything.is_empty() {
+        ResolveError::Empty
+    } else {
+        ResolveError::NoReference {
+            url: mirror.remote().url().to_string(),
+            name: name.to_string(),
+        }
+    })
+}
+
+fn fetch(mirror: &Mirror, queries: &[RefQuery]) -> Result<Snapshot, ResolveError> {
+    mirror.fetch(queries).map_err(|source| ResolveError::Fetch {
+        url: mirror.remote().url().to_string(),
+        source,
+    })
+}
+
+fn list(mirror: &Mirror, queries: &[RefQuery]) -> Result<Vec<fluxbot_git::RemoteRef>, ResolveError> {
+    mirror.list(queries).map_err(|source| ResolveError::List {
+        url: mirror.remote().url().to_string(),
+        source,
+    })
+}
