@@ -170,7 +170,7 @@ pub(super) const SCENES: &[Scene] = &[
         commits_by_a_person: 0,
     },
     Scene {
-        title: "a build of main: both clusters follow the newest time stamp, and push to the same branch",
+        title: "a build of main: both clusters follow the newest time stamp",
         pushes: &[Push {
             repository: "acme/web",
             tag: "main-20260105T093000-1f2e3d4",
@@ -203,7 +203,7 @@ pub(super) const SCENES: &[Scene] = &[
         commits_by_a_person: 0,
     },
     Scene {
-        title: "a minor release in Helm-style values: beta follows 2.x, production holds 2.0.x",
+        title: "a minor release in Helm-style values: beta follows 2.x, production 2.0.x",
         pushes: &[Push {
             repository: "acme/gateway",
             tag: "2.1.0",
