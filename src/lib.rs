@@ -15,6 +15,10 @@
 //!        |            setters::set (P) -------> ChangeSet        the marked scalars, and no other byte
 //!        v
 //! committer::Writer (E): commit, push with compare-and-swap; a lost race means fetch, set again, push again
+//!
+//! GitRepository ----> source::git (E) --------> Checkout      a revision and its files, on the mirror that the Writer uses
+//!        |            source::Storage (E)                       the same files as an artifact over HTTP
+//!        v            source::SourceStore                       the same files for this process
 //! ```
 //!
 //! The same code runs without a cluster: [`sync`] builds the objects of a path, [`objects`] holds them instead of an API
@@ -23,7 +27,8 @@
 //! # Who may use whom
 //! ```text
 //! cli, demo -> update -> {scanner, committer, sync} -> {policy, setters, objects} -> image
-//!              scanner, git -> http        committer, objects -> fluxbot_git        policy, objects -> fluxbot_api
+//!              source -> {git, objects, policy}            scanner, git, source -> http
+//!              committer, objects, git, source -> fluxbot_git        policy, objects -> fluxbot_api
 //! ```
 //! `tests/it/architecture.rs` checks it.
 

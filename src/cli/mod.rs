@@ -3,6 +3,7 @@
 //! Results go to standard output, everything else to standard error. Exit codes: 0 done, 1 failed or "no", 2 wrong usage
 //! or invalid input.
 
+mod build;
 mod controller;
 mod crds;
 mod demo;
@@ -62,6 +63,8 @@ enum Command {
     Scan(scan::ScanArgs),
     /// Scan, select, set, commit and push without a cluster.
     Update(update::UpdateArgs),
+    /// Build a kustomization and print its objects.
+    Build(build::BuildArgs),
     /// Reconcile the objects of a cluster: scan, select, set, commit, fetch, build and apply.
     Controller(controller::ControllerArgs),
     /// Print the custom resource definitions.
@@ -167,6 +170,7 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Markers(args) => args.run(),
         Command::Scan(args) => args.run(),
         Command::Update(args) => args.run(),
+        Command::Build(args) => args.run(),
         Command::Controller(args) => args.run(),
         Command::Crds(args) => args.run(),
         Command::Reference(args) => args.run(),

@@ -17,17 +17,27 @@ use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use crate::controller::git_repository::{self, GitRepositoryReconciler};
+use crate::controller::kustomization::{self, KustomizationReconciler, Waits};
 use crate::controller::{
-    Cache, Caches, Context, Destinations, Drive, Election, Events, Health, Lists, Metrics, Observer,
-    OnChange, Options, Queue, Queues, Reconciled, Reconciler, drive, watch,
+    Cache, Caches, Context, Destinations, Drive, Election, Events, Health, Landings, Lists, Metrics,
+    Observer, OnChange, Options, Queue, Queues, Reconciled, Reconciler, TagStore, drive, image_policy,
+    image_repository, image_update_automation, watch,
 };
+use crate::git::Mirrors;
 use crate::http::HttpClients;
+use crate::scanner::Registry;
+use crate::source::{Retention, SourceStore, Storage, serve};
 
 /// How long the API server may be silent on a connection: longer than it keeps a watch open.
 const READ_TIMEOUT: Duration = Duration::from_secs(180);
 
 /// How long events may take to go out after everything else has ended.
 const EVENTS_GRACE: Duration = Duration::from_secs(3);
+
+/// How often mirrors that nobody uses are looked for, and how long nobody must have used them.
+const SWEEP_EVERY: Duration = Duration::from_secs(60 * 60);
+const UNUSED: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Why the controller ended.
 #[derive(Debug, thiserror::Error)]
@@ -221,8 +231,81 @@ struct Parts<'a> {
 
 impl Parts<'_> {
     async fn start(&self, tasks: &mut Tasks) -> Result<(), RunError> {
-        let _ = tasks;
+        let waits = Arc::new(Waits::default());
+        let sources = SourceStore::default();
+        let mirrors = Mirrors::new(
+            self.config.storage_path.join("mirrors"),
+            self.context.http.clone(),
+        );
+        let storage = match self.config.runs(Part::Source) {
+            true => Some(self.serve_artifacts(tasks).await?),
+            false => None,
+        };
+        let is_source = storage.is_some();
+        let git = git_repository::on_change(self.context, Arc::clone(&waits));
+        let git = self.watch(tasks, |context| &context.caches.git_repositories, is_source, git);
+        if self.config.runs(Part::Image) {
+            self.image(tasks, &mirrors);
+        }
+        if self.config.runs(Part::Kustomize) {
+            let changed = kustomization::on_change(self.context, Arc::clone(&waits));
+            let seen = self.watch(tasks, |context| &context.caches.kustomizations, true, changed);
+            let (context, sources) = (self.context.clone(), sources.clone());
+            let reconciler = KustomizationReconciler::new(context, waits, sources, storage.clone());
+            self.drive(tasks, reconciler, seen, &self.context.queues.kustomizations);
+        }
+        if let Some(storage) = storage {
+            let reconciler =
+                GitRepositoryReconciler::new(self.context.clone(), mirrors.clone(), storage, sources);
+            self.drive(tasks, reconciler, git, &self.context.queues.git_repositories);
+        }
+        tasks.spawn("sweep of mirrors".to_owned(), sweep(mirrors, self.stop.clone()));
         Ok(())
+    }
+
+    fn image(&self, tasks: &mut Tasks, mirrors: &Mirrors) {
+        let context = self.context;
+        let registry = Arc::new(Registry::new(context.http.clone()));
+        let tags = Arc::new(TagStore::default());
+        let landings = Landings::new(context.clone(), mirrors.clone());
+
+        let changed = image_repository::on_change(context, Arc::clone(&tags));
+        let seen = self.watch(tasks, |context| &context.caches.image_repositories, true, changed);
+        let reconciler =
+            image_repository::reconciler(context.clone(), Arc::clone(&registry), Arc::clone(&tags));
+        self.drive(tasks, reconciler, seen, &context.queues.image_repositories);
+
+        let changed = image_policy::on_change(context);
+        let seen = self.watch(tasks, |context| &context.caches.image_policies, true, changed);
+        let reconciler = image_policy::reconciler(context.clone(), registry, tags);
+        self.drive(tasks, reconciler, seen, &context.queues.image_policies);
+
+        let changed = image_update_automation::on_change(context);
+        let seen = self.watch(tasks, |context| &context.caches.automations, true, changed);
+        let reconciler = image_update_automation::reconciler(context.clone(), landings);
+        self.drive(tasks, reconciler, seen, &context.queues.automations);
+    }
+
+    /// Opens the storage of artifacts and serves it.
+    async fn serve_artifacts(&self, tasks: &mut Tasks) -> Result<Storage, RunError> {
+        let listener = servers::listen("storage", &self.config.storage_addr).await?;
+        let address = match &self.config.storage_adv_addr {
+            Some(address) => address.clone(),
+            None => listener
+                .local_addr()
+                .map_err(|error| RunError::Storage(error.to_string()))?
+                .to_string(),
+        };
+        let folder = self.config.storage_path.join("artifacts");
+        let storage = Storage::new(folder, &address, Retention::default())
+            .map_err(|error| RunError::Storage(error.to_string()))?;
+        let serve = serve(listener, storage.clone(), self.stop.clone().cancelled_owned());
+        tasks.spawn("server of artifacts".to_owned(), async move {
+            if let Err(error) = serve.await {
+                error!(%error, "artifacts are no longer served");
+            }
+        });
+        Ok(storage)
     }
 
     /// Watches a kind. Gives who sees its objects.
@@ -275,6 +358,22 @@ impl Parts<'_> {
             halt: self.halt.clone(),
         };
         tasks.spawn(name, drive(task, heart, self.stop.clone()));
+    }
+}
+
+/// Removes the mirrors that nobody uses any more, until `stop`.
+async fn sweep(mirrors: Mirrors, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(SWEEP_EVERY) => {}
+        }
+        let mirrors = mirrors.clone();
+        match tokio::task::spawn_blocking(move || mirrors.sweep(UNUSED)).await {
+            Ok(0) => {}
+            Ok(count) => info!(count, "removed mirrors that nobody uses"),
+            Err(error) => warn!(%error, "mirrors could not be swept"),
+        }
     }
 }
 

@@ -197,3 +197,32 @@ fn build(builder: axum::http::response::Builder) -> Response<Body> {
         .body(Body::empty())
         .unwrap_or_else(|_| status(StatusCode::INTERNAL_SERVER_ERROR))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Range, parse_range};
+    use rstest::rstest;
+
+    #[rstest]
+    #[case("bytes=0-9", Range::Part { start: 0, length: 10 })]
+    #[case("bytes=10-", Range::Part { start: 10, length: 90 })]
+    #[case("bytes=-10", Range::Part { start: 90, length: 10 })]
+    #[case("bytes=-1000", Range::Part { start: 0, length: 100 })]
+    #[case("bytes=90-1000", Range::Part { start: 90, length: 10 })]
+    #[case("bytes=0-18446744073709551615", Range::Part { start: 0, length: 100 })]
+    #[case("bytes=100-", Range::Outside)]
+    #[case("bytes=-0", Range::Outside)]
+    #[case("bytes=9-0", Range::Whole)]
+    #[case("bytes=0-1,3-4", Range::Whole)]
+    #[case("bytes=x-", Range::Whole)]
+    #[case("lines=0-1", Range::Whole)]
+    #[case("bytes=-", Range::Whole)]
+    fn a_range_is_read(#[case] text: &str, #[case] expected: Range) {
+        assert_eq!(parse_range(text, 100), expected);
+    }
+
+    #[test]
+    fn an_empty_file_has_no_ranges() {
+        assert_eq!(parse_range("bytes=0-", 0), Range::Outside);
+    }
+}

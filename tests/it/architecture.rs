@@ -76,7 +76,15 @@ const PURE: &[&str] = &[
     "src/scanner/scan.rs",
     "src/update/select.rs",
     "src/controller/outcome.rs",
+    "src/controller/wake.rs",
+    "src/controller/git_repository/plan.rs",
+    "src/controller/kustomization/plan.rs",
+    "src/controller/kustomization/history.rs",
+    "src/source/revision.rs",
+    "src/source/ignore",
     "crates/api/src",
+    "crates/yaml/src",
+    "crates/kustomize/src",
 ];
 
 /// What a pure file may not name.

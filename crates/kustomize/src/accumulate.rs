@@ -41,6 +41,11 @@ impl<'a> Accumulator<'a> {
 
     /// Finds and reads the kustomization of a folder.
     pub(crate) fn find(&self, root: &str) -> Result<Target, BuildError> {
+        self.find_with(root, false)
+    }
+
+    /// Finds and reads the kustomization of a folder, which may say nothing.
+    pub(crate) fn find_with(&self, root: &str, may_be_empty: bool) -> Result<Target, BuildError> {
         let mut found = None;
         for name in FILE_NAMES {
             let file = if root.is_empty() {
@@ -64,7 +69,7 @@ impl<'a> Accumulator<'a> {
                 path: root.to_owned(),
             });
         };
-        let kustomization = Kustomization::parse(&file, &content)?;
+        let kustomization = Kustomization::parse(&file, &content, may_be_empty)?;
         Ok(Target {
             root: root.to_owned(),
             file,
@@ -244,7 +249,7 @@ impl<'a> Accumulator<'a> {
 }
 
 /// Whether an entry names something outside of the tree, as the original decides it from the text.
-fn is_remote(entry: &str) -> bool {
+pub(crate) fn is_remote(entry: &str) -> bool {
     entry.contains("://")
         || entry.starts_with("git@")
         || entry.starts_with("git::")

@@ -213,8 +213,7 @@ fn walk(
                 return Err("cannot set or create an empty field name".to_owned());
             }
             let missing = match (create, is_list, rest.is_empty()) {
-                (_, true, _) => None,
-                (Create::Never, ..) => None,
+                (_, true, _) | (Create::Never, ..) => None,
                 (Create::Scalar, _, true) => Some(Value::String(String::new())),
                 _ => Some(Value::Map(Map::new())),
             };

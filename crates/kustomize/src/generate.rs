@@ -1,4 +1,4 @@
-//! ConfigMaps and Secrets from literals, files and environment files.
+//! Config maps and secrets from literals, files and environment files.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::resource::{Behavior, Resource, ResourceList, field_map, set_texts};
 use crate::tree::Tree;
 use crate::{BuildError, Origin};
 
-/// Generates the objects of a kustomization, ConfigMaps first.
+/// Generates the objects of a kustomization, config maps first.
 pub(crate) fn generate(tree: &Tree<'_>, target: &Target) -> Result<Vec<Resource>, BuildError> {
     let kustomization = &target.kustomization;
     let of = |generators: &[Generator], kind: &'static str| {

@@ -1,4 +1,4 @@
-//! The suffix that tells the content of a ConfigMap or Secret.
+//! The suffix that tells the content of a config map or secret.
 
 use std::fmt::Write as _;
 
@@ -10,25 +10,15 @@ use crate::resource::Resource;
 /// The suffix of an object: ten characters without vowels that could form words.
 pub(crate) fn suffix(resource: &Resource) -> String {
     let value = &resource.value;
-    let fields: &[(&str, &[&str])] = if resource.kind() == "Secret" {
-        &[
-            ("data", &["data"]),
-            ("kind", &["kind"]),
-            ("name", &["metadata", "name"]),
-            ("stringData", &["stringData"]),
-            ("type", &["type"]),
-        ]
+    // The original looks for a field called `metadata/name`, which no object has: names have no part in the hash.
+    let fields: &[&str] = if resource.kind() == "Secret" {
+        &["data", "kind", "name", "stringData", "type"]
     } else {
-        &[
-            ("binaryData", &["binaryData"]),
-            ("data", &["data"]),
-            ("kind", &["kind"]),
-            ("name", &["metadata", "name"]),
-        ]
+        &["binaryData", "data", "kind", "name"]
     };
     let mut text = String::from("{");
-    for (name, path) in fields {
-        let value = value.at(path);
+    for name in fields {
+        let value = value.get(name).filter(|_| *name != "name");
         let optional = matches!(*name, "binaryData" | "stringData");
         if optional && !matches!(value, Some(Value::Map(_))) {
             continue;

@@ -66,7 +66,13 @@ pub(crate) fn apply(object: Value, operations: &[Operation]) -> Result<Value, St
                 if path.is_empty() {
                     object = value;
                 } else {
-                    let place = find(&mut object, path)?.ok_or_else(|| missing("replace", "key"))?;
+                    let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+                    let what = if find(&mut object, folder)?.is_some() {
+                        "key"
+                    } else {
+                        "path"
+                    };
+                    let place = find(&mut object, path)?.ok_or_else(|| missing("replace", what))?;
                     *place = value;
                 }
             }

@@ -68,6 +68,7 @@ pub(crate) struct Labels {
 /// An entry of `patches` or `patchesJson6902`.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+#[allow(clippy::struct_field_names, reason = "the names of the API")]
 pub(crate) struct Patch {
     pub(crate) path: String,
     pub(crate) patch: String,
@@ -159,20 +160,20 @@ fn decode<T: DeserializeOwned + Default>(file: &str, field: &str, node: Node) ->
         return Ok(T::default());
     }
     let value = without_nulls(node.into_value().into());
-    serde_path(value).map_err(|reason| BuildError::Invalid {
+    from_json(value).map_err(|reason| BuildError::Invalid {
         file: file.to_owned(),
         line,
         reason: format!("invalid Kustomization: {field}: {reason}"),
     })
 }
 
-fn serde_path<T: DeserializeOwned>(value: Value) -> Result<T, String> {
+pub(crate) fn from_json<T: DeserializeOwned>(value: Value) -> Result<T, String> {
     serde_json::from_value(value).map_err(|error| {
         let text = error.to_string();
         let unknown = text
             .strip_prefix("unknown field `")
             .and_then(|rest| rest.split('`').next());
-        unknown.map_or(text.clone(), |name| format!("json: unknown field \"{name}\""))
+        unknown.map_or_else(|| text.clone(), |name| format!("json: unknown field \"{name}\""))
     })
 }
 
@@ -231,8 +232,8 @@ const FIELDS: [&str; 25] = [
 ];
 
 impl Kustomization {
-    /// Reads a kustomization file.
-    pub(crate) fn parse(file: &str, content: &[u8]) -> Result<Self, BuildError> {
+    /// Reads a kustomization file. One that says nothing is an error unless it may.
+    pub(crate) fn parse(file: &str, content: &[u8], may_be_empty: bool) -> Result<Self, BuildError> {
         let invalid = |line: usize, reason: String| BuildError::Invalid {
             file: file.to_owned(),
             line,
@@ -253,7 +254,10 @@ impl Kustomization {
         let Data::Map(fields) = document.data else {
             return Err(invalid(line, "invalid Kustomization: it is no map".to_owned()));
         };
-        let mut read = Raw::default();
+        let mut read = Raw {
+            has_content: may_be_empty,
+            ..Raw::default()
+        };
         for (name, node) in fields {
             read.field(file, &name, node)?;
         }

@@ -3,6 +3,7 @@
 //! [`build`] reads a kustomization from a tree of [`Files`] and gives the objects that `kustomize build` would print, with
 //! everything that it read, so that a caller knows what the result depends on. [`flux::build`] does the same for a path as a
 //! Flux Kustomization wants it: with overrides, and without a kustomization file where there is none.
+#![cfg_attr(doctest, doc = include_str!("../README.md"))]
 
 mod accumulate;
 mod error;

@@ -29,7 +29,7 @@ fn merge(
     dest: Option<Value>,
     patch: Option<Value>,
     schema: Option<Schema>,
-    path: &mut Vec<String>,
+    trail: &mut Vec<String>,
 ) -> Result<Option<Value>, String> {
     let schema = schema
         .or_else(|| own_schema(dest.as_ref()))
@@ -50,20 +50,25 @@ fn merge(
         if !value.is_null() && Shape::of(value) != shape {
             return Err(format!(
                 "wrong Node Kind for {} expected: {} was {}",
-                path.join("."),
+                trail.join("."),
                 shape.name(),
                 Shape::of(value).name()
             ));
         }
     }
     match shape {
-        Shape::Scalar => Ok(patch.or(dest)),
-        Shape::Map => merge_maps(dest, patch, schema.as_ref(), path),
+        Shape::Scalar => Ok(replaced(dest, patch)),
+        Shape::Map => merge_maps(dest, patch, schema.as_ref(), trail),
         Shape::List => match schema.as_ref().and_then(|schema| schema.merge.clone()) {
-            None => Ok(patch.or(dest)),
-            Some(keys) => merge_lists(dest, patch, &keys, schema.as_ref(), path),
+            None => Ok(replaced(dest, patch)),
+            Some(keys) => merge_lists(dest, patch, &keys, schema.as_ref(), trail),
         },
     }
+}
+
+/// What is left of a value that is not merged: the patch's, if there is one. A null takes the value away.
+fn replaced(dest: Option<Value>, patch: Option<Value>) -> Option<Value> {
+    patch.or(dest).filter(|value| !value.is_null())
 }
 
 /// The schema of a value that says itself what it is.
@@ -101,11 +106,11 @@ fn merge_maps(
     dest: Option<Value>,
     patch: Option<Value>,
     schema: Option<&Schema>,
-    path: &mut Vec<String>,
+    trail: &mut Vec<String>,
 ) -> Result<Option<Value>, String> {
     let mut patch = patch;
     let (dest, patch) = if is_missing(dest.as_ref()) {
-        if take_directive(patch.as_mut())? == Directive::Delete {
+        if take_directive(&mut patch)? == Directive::Delete {
             return Ok(None);
         }
         // What the patch adds is merged with itself, which carries out the directives in it.
@@ -114,7 +119,7 @@ fn merge_maps(
         if patch.as_ref().is_some_and(Value::is_null) {
             return Ok(None);
         }
-        match take_directive(patch.as_mut())? {
+        match take_directive(&mut patch)? {
             Directive::Delete => return Ok(None),
             Directive::Replace => (patch.clone(), patch),
             Directive::Merge => (dest, patch),
@@ -131,14 +136,14 @@ fn merge_maps(
     names.dedup();
     for name in names {
         let (old, new) = (dest.remove(&name), patch.remove(&name));
-        path.push(name);
+        trail.push(name);
         let value = merge(
             old,
             new,
-            schema.and_then(|schema| schema.field(path.last().map_or("", String::as_str))),
-            path,
+            schema.and_then(|schema| schema.field(trail.last().map_or("", String::as_str))),
+            trail,
         )?;
-        let name = path.pop().unwrap_or_default();
+        let name = trail.pop().unwrap_or_default();
         match value {
             None | Some(Value::Null { written: false }) => {}
             Some(value) => {
@@ -150,7 +155,7 @@ fn merge_maps(
 }
 
 /// The directive of a patch, which is taken out of it.
-fn take_directive(patch: Option<&mut Value>) -> Result<Directive, String> {
+fn take_directive(patch: &mut Option<Value>) -> Result<Directive, String> {
     match patch {
         Some(Value::Map(fields)) => {
             let Some(value) = fields.get(DIRECTIVE) else {
@@ -194,7 +199,7 @@ fn merge_lists(
     patch: Option<Value>,
     keys: &[&'static str],
     schema: Option<&Schema>,
-    path: &mut Vec<String>,
+    trail: &mut Vec<String>,
 ) -> Result<Option<Value>, String> {
     let mut patch = patch;
     let (dest, patch) = if is_missing(dest.as_ref()) {
@@ -203,7 +208,7 @@ fn merge_lists(
         if patch.as_ref().is_some_and(Value::is_null) {
             return Ok(None);
         }
-        match take_directive(patch.as_mut())? {
+        match take_directive(&mut patch)? {
             Directive::Delete => return Ok(None),
             Directive::Replace => (patch.clone(), patch),
             Directive::Merge => (dest, patch),
@@ -220,7 +225,7 @@ fn merge_lists(
         unite(&mut values);
     }
     let items_schema = schema.and_then(Schema::items);
-    merge_items(dest, &patch, keys, &values, items_schema.as_ref(), path)
+    merge_items(dest, &patch, keys, &values, items_schema.as_ref(), trail)
         .map(|items| Some(Value::List(items)))
 }
 
@@ -282,7 +287,7 @@ fn merge_items(
     keys: &[&str],
     values: &[Vec<String>],
     schema: Option<&Schema>,
-    path: &mut Vec<String>,
+    trail: &mut Vec<String>,
 ) -> Result<Vec<Value>, String> {
     let used: Vec<bool> = (0..keys.len())
         .map(|index| {
@@ -306,7 +311,7 @@ fn merge_items(
             old.and_then(|index| dest.get(index)).cloned(),
             new.and_then(|index| patch.get(index)).cloned(),
             schema.cloned(),
-            path,
+            trail,
         )?;
         let Some(mut value) = value
             .filter(|value| !value.is_null() && !matches!(value, Value::Map(fields) if fields.is_empty()))

@@ -13,7 +13,7 @@ use crate::{BuildError, BuildError as Error};
 /// The patches of a kustomization.
 pub(crate) struct Patches {
     pub(crate) strategic_merge: Option<StrategicMerge>,
-    pub(crate) patches: Vec<AnyPatch>,
+    pub(crate) any: Vec<AnyPatch>,
     pub(crate) json6902: Vec<JsonPatch>,
 }
 
@@ -52,14 +52,14 @@ pub(crate) fn load(tree: &Tree<'_>, target: &Target) -> Result<Patches, BuildErr
             patches: strategic_merge(tree, target, entries)?,
         }),
     };
-    let any = kustomization.patches.iter().map(|entry| any(tree, target, entry));
+    let entries = kustomization.patches.iter().map(|entry| any(tree, target, entry));
     let json = kustomization
         .patches_json6902
         .iter()
         .map(|entry| json6902(tree, target, entry));
     Ok(Patches {
         strategic_merge,
-        patches: any.collect::<Result<_, _>>()?,
+        any: entries.collect::<Result<_, _>>()?,
         json6902: json.collect::<Result<_, _>>()?,
     })
 }
@@ -127,11 +127,7 @@ fn any(tree: &Tree<'_>, target: &Target, entry: &Patch) -> Result<AnyPatch, Buil
     let inline = entry.patch.trim();
     let (text, source, file) = match (entry.path.as_str(), inline) {
         ("", "") => return Err(fail("must specify one of patch and path".to_owned())),
-        ("", patch) => (
-            patch.to_owned(),
-            format!("[patch: {patch:?}]"),
-            target.file.clone(),
-        ),
+        ("", patch) => (patch.to_owned(), "[inline patch]".to_owned(), target.file.clone()),
         (path, "") => (
             text_of(tree, target, path)?,
             format!("[path: {path:?}]"),
@@ -232,8 +228,7 @@ impl AnyPatch {
 /// Drops what was deleted and checks that no two objects are the same now.
 fn finish(all: &mut ResourceList) -> Result<(), String> {
     all.items_mut().retain(|item| !item.is_gone());
-    all.check_unique()
-        .map_err(|id| format!("may not add resource with an already registered id: {id}"))
+    all.check_unique("may not add resource with an already registered id")
 }
 
 fn merge_into(

@@ -46,7 +46,7 @@ pub(crate) fn update(resources: &mut [Resource], table: &FieldTable) -> Result<(
         };
         for Reference { target, fields } in &table.references {
             // The field may have been looked up by the kind of the file or by that of a patch.
-            let of_kind = fields.iter().filter(|field| original.is_selected(&field.gvk()));
+            let of_kind = fields.iter().filter(|field| field.selects(&original));
             for field in of_kind {
                 let spec = FieldSpec {
                     create: false,
@@ -81,7 +81,7 @@ impl Candidate {
     }
 }
 
-/// The namespaces of the service accounts of a RoleBinding, which may be others than its own.
+/// The namespaces of the service accounts of a `RoleBinding`, which may be others than its own.
 fn binding_namespaces(resource: &Resource) -> Vec<String> {
     if resource.kind() != "RoleBinding" {
         return Vec::new();

@@ -120,11 +120,6 @@ impl Resource {
         })
     }
 
-    /// The names before each change.
-    pub(crate) fn previous_names(&self) -> impl Iterator<Item = &str> {
-        self.previous.iter().map(|previous| previous.name.as_str())
-    }
-
     /// The identity in the file.
     pub(crate) fn original_id(&self) -> Id {
         self.previous_ids().next().unwrap_or_else(|| self.id())
@@ -277,13 +272,13 @@ impl ResourceList {
         Ok(())
     }
 
-    /// Checks that no two objects have the same identity.
-    pub(crate) fn check_unique(&self) -> Result<(), Id> {
+    /// Checks that no two objects have the same identity. `fault` says what it means if two have.
+    pub(crate) fn check_unique(&self, fault: &str) -> Result<(), String> {
         let mut seen = std::collections::HashSet::new();
         for item in &self.items {
             let id = item.id();
             if !seen.insert(id.key()) {
-                return Err(id);
+                return Err(format!("{fault}: {id}"));
             }
         }
         Ok(())

@@ -8,6 +8,7 @@ use crate::resource::Resource;
 /// The target of a patch. Each part is a regular expression for the whole text; an empty one fits everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+#[allow(clippy::struct_field_names, reason = "the names of the API")]
 pub(crate) struct Selector {
     pub(crate) group: String,
     pub(crate) version: String,

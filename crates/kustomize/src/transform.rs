@@ -51,7 +51,7 @@ fn steps<'s>(
             Box::new(move |all| merges.apply(all)),
         ));
     }
-    for one in patches.patches {
+    for one in patches.any {
         steps.push(("PatchTransformer", "patches", Box::new(move |all| one.apply(all))));
     }
     if !kustomization.namespace.is_empty() {
@@ -215,8 +215,7 @@ fn set_namespace(all: &mut ResourceList, namespace: &str, table: &FieldTable) ->
             set_subjects(&mut resource.value, namespace);
         }
     }
-    all.check_unique()
-        .map_err(|id| format!("namespace transformation produces ID conflict: {id}"))
+    all.check_unique("namespace transformation produces ID conflict")
 }
 
 /// Of the subjects of a binding, those named `default` move.

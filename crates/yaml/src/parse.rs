@@ -194,7 +194,7 @@ impl Builder {
                 ..
             } => {
                 for merge in merges {
-                    self.merge(merge, &mut fields, &mut places, span)?;
+                    add_merged(merge, &mut fields, &mut places)?;
                 }
                 Data::Map(fields)
             }
@@ -274,38 +274,6 @@ impl Builder {
         Ok(())
     }
 
-    /// Adds the fields of a merged map that are not there. The first of several maps that has a field counts.
-    fn merge(
-        &mut self,
-        node: Node,
-        fields: &mut Vec<(String, Node)>,
-        places: &mut HashMap<String, usize>,
-        span: Span,
-    ) -> Result<(), ParseError> {
-        match node.data {
-            Data::Map(merged) => {
-                for (name, node) in merged {
-                    if !places.contains_key(&name) {
-                        places.insert(name.clone(), fields.len());
-                        fields.push((name, node));
-                    }
-                }
-                Ok(())
-            }
-            Data::List(items) if items.iter().all(|item| matches!(item.data, Data::Map(_))) => {
-                for item in items {
-                    self.merge(item, fields, places, span)?;
-                }
-                Ok(())
-            }
-            _ => Err(ParseError {
-                line: node.line,
-                column: node.column,
-                reason: "map merge requires map or sequence of maps as the value".to_owned(),
-            }),
-        }
-    }
-
     /// The name of a field. Kubernetes has only strings; go-yaml v2 turns other scalars into them.
     fn key_name(&self, node: &Node, span: Span) -> Result<String, ParseError> {
         match &node.data {
@@ -363,7 +331,7 @@ impl Builder {
         }
         match resolved {
             Resolved::Timestamp(time) if self.reading == Reading::Kustomize => Ok(Data::String(time)),
-            Resolved::Text | Resolved::Timestamp(_) | Resolved::Merge => own(text),
+            Resolved::Text | Resolved::Timestamp(_) => own(text),
             Resolved::Null => Ok(Data::Null {
                 written: !text.is_empty(),
             }),
@@ -406,4 +374,31 @@ fn binary(text: &str) -> Option<String> {
         }
     }
     String::from_utf8(bytes).ok()
+}
+
+/// Adds the fields of a merged map that are not there. The first of several maps that has a field counts.
+fn add_merged(
+    node: Node,
+    fields: &mut Vec<(String, Node)>,
+    places: &mut HashMap<String, usize>,
+) -> Result<(), ParseError> {
+    match node.data {
+        Data::Map(merged) => {
+            for (name, node) in merged {
+                if !places.contains_key(&name) {
+                    places.insert(name.clone(), fields.len());
+                    fields.push((name, node));
+                }
+            }
+            Ok(())
+        }
+        Data::List(items) if items.iter().all(|item| matches!(item.data, Data::Map(_))) => items
+            .into_iter()
+            .try_for_each(|item| add_merged(item, fields, places)),
+        _ => Err(ParseError {
+            line: node.line,
+            column: node.column,
+            reason: "map merge requires map or sequence of maps as the value".to_owned(),
+        }),
+    }
 }

@@ -18,8 +18,6 @@ pub(crate) enum Resolved {
     Number(Number),
     /// An infinite number or none, which JSON does not have.
     NotFinite,
-    /// The key `<<`.
-    Merge,
 }
 
 /// Resolves a plain scalar without a tag.
@@ -30,7 +28,6 @@ pub(crate) fn plain(text: &str, reading: Reading) -> Resolved {
         "false" | "False" | "FALSE" => return Resolved::Bool(false),
         ".nan" | ".NaN" | ".NAN" | ".inf" | ".Inf" | ".INF" | "+.inf" | "+.Inf" | "+.INF" | "-.inf"
         | "-.Inf" | "-.INF" => return Resolved::NotFinite,
-        "<<" => return Resolved::Merge,
         _ => {}
     }
     if reading == Reading::Api {
@@ -42,7 +39,7 @@ pub(crate) fn plain(text: &str, reading: Reading) -> Resolved {
     }
     match text.as_bytes().first() {
         Some(b'.') if is_float(text) => float(text, text),
-        Some(b'+' | b'-' | b'0'..=b'9') => numeric(text, reading),
+        Some(b'+' | b'-' | b'0'..=b'9') => numeric(text),
         _ => Resolved::Text,
     }
 }
@@ -52,12 +49,12 @@ pub(crate) fn needs_quotes(text: &str) -> bool {
     plain(text, Reading::Api) != Resolved::Text || is_base_60(text)
 }
 
-fn numeric(text: &str, reading: Reading) -> Resolved {
+fn numeric(text: &str) -> Resolved {
     if let Some(time) = timestamp(text) {
         return Resolved::Timestamp(time);
     }
     let plain = text.replace('_', "");
-    if let Some(integer) = integer(&plain, reading) {
+    if let Some(integer) = integer(&plain) {
         return Resolved::Number(Number::written(text, integer));
     }
     if is_float(&plain) {
@@ -76,7 +73,7 @@ fn float(plain: &str, text: &str) -> Resolved {
 }
 
 /// An integer in Go's notation. Both versions of go-yaml read `0o17` through Go's parser.
-fn integer(text: &str, _reading: Reading) -> Option<serde_json::Number> {
+fn integer(text: &str) -> Option<serde_json::Number> {
     let (negative, digits) = match text.as_bytes().first()? {
         b'-' => (true, text.get(1..)?),
         b'+' => (false, text.get(1..)?),

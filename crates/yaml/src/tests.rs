@@ -44,7 +44,7 @@ fn an_alias_bomb_is_stopped() {
     let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
     for level in 1..12 {
         let alias = format!("*a{}, ", level - 1).repeat(10);
-        text.push_str(&format!("a{level}: &a{level} [{alias}]\n"));
+        text = format!("{text}a{level}: &a{level} [{alias}]\n");
     }
     let error = parse(&text, Reading::Api).unwrap_err();
     assert!(error.reason.starts_with("more than 5000000 values"), "{error}");
@@ -62,4 +62,29 @@ fn nodes_know_their_place() {
     let item = documents[0].get("a").map(|node| (node.line, node.column));
     assert_eq!(item, Some((3, 3)));
     assert_eq!(documents[1].line, 5);
+}
+
+#[derive(serde::Deserialize)]
+struct Written {
+    value: serde_json::Value,
+    yaml: String,
+}
+
+#[test]
+fn values_are_written_as_go_yaml_writes_them() {
+    let cases: Vec<Written> = serde_json::from_str(include_str!("golden.json")).unwrap();
+    for case in cases {
+        assert_eq!(to_string(&case.value), case.yaml, "{}", case.value);
+    }
+}
+
+#[test]
+fn what_was_written_is_read_again() {
+    let cases: Vec<Written> = serde_json::from_str(include_str!("golden.json")).unwrap();
+    for case in cases {
+        // Characters that YAML has as line breaks, and a key `<<`, do not survive go-yaml either.
+        if !case.yaml.contains(['\u{85}', '\u{2028}', '\u{feff}']) && !case.yaml.contains("<<") {
+            assert_eq!(read(&case.yaml, Reading::Api), case.value, "{}", case.yaml);
+        }
+    }
 }

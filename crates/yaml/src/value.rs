@@ -23,7 +23,7 @@ pub enum Value {
     /// A string.
     String(String),
     /// A list.
-    List(Vec<Value>),
+    List(Vec<Self>),
     /// A map.
     Map(Map),
 }

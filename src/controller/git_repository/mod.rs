@@ -16,11 +16,13 @@ use self::fetch::{Fetch, FetchFault, Found};
 use self::plan::{SourceFault, Times};
 use super::attempt::{Attempt, Reconciler};
 use super::context::Context;
+use super::image_update_automation;
 use super::kinds::Reconciled;
 use super::kustomization::{self, Waits};
 use super::outcome::{Announce, Done, Failure, Requeue, Status};
 use super::secrets::SecretError;
 use super::wake::is_due;
+use super::watch::OnChange;
 use crate::git::{AccessSources, GitAccess, Mirrors};
 use crate::http::SecretData;
 use crate::objects::ObjectKey;
@@ -250,27 +252,27 @@ pub fn source_key(key: &ObjectKey) -> SourceKey {
     SourceKey::new(GitRepository::KIND, &key.namespace, &key.name)
 }
 
-/// To be called for every change of a `GitRepository`: makes it due, and wakes the Kustomizations that use it when its artifact
-/// has another revision.
-pub fn on_change(
-    context: &Context,
-    waits: &Waits,
-    key: &ObjectKey,
-    old: Option<&GitRepository>,
-    new: Option<&GitRepository>,
-) {
-    if is_due(old, new) {
-        context.queues.git_repositories.wake(key);
-    }
-    if new.is_none() {
-        context.queues.git_repositories.forget(key);
-    }
-    let revision = |object: Option<&GitRepository>| {
-        let artifact = object?.status.as_ref()?.artifact.as_ref()?;
-        Some(artifact.revision.clone())
-    };
-    let current = revision(new);
-    if current.is_some() && current != revision(old) {
-        kustomization::source_changed(context, waits, &source_key(key));
-    }
+/// What a change of a `GitRepository` wakes: itself, its automations, and its Kustomizations when its artifact has another
+/// revision.
+#[must_use]
+pub fn on_change(context: &Context, waits: Arc<Waits>) -> OnChange<GitRepository> {
+    let context = context.clone();
+    Box::new(move |key, old, new| {
+        if is_due(old, new) {
+            context.queues.git_repositories.wake(key);
+        }
+        if new.is_none() {
+            context.queues.git_repositories.forget(key);
+        }
+        image_update_automation::wake_for_source(&context, key, old, new);
+        let current = new.and_then(revision);
+        if current.is_some() && current != old.and_then(revision) {
+            kustomization::source_changed(&context, &waits, &source_key(key));
+        }
+    })
+}
+
+fn revision(object: &GitRepository) -> Option<&str> {
+    let artifact = object.status.as_ref()?.artifact.as_ref()?;
+    Some(&artifact.revision)
 }

@@ -221,11 +221,14 @@ impl SourceFault {
     pub fn resolve(error: &ResolveError) -> Self {
         let text = format!("{CHECKOUT_FAILED}: {error}");
         let diagnosis = match error {
-            ResolveError::Fetch(error) => Some(Diagnosis::of_fetch(error)),
+            ResolveError::Fetch { source, .. } | ResolveError::List { source, .. } => {
+                Some(Diagnosis::of_fetch(source))
+            }
             _ => None,
         };
         match error.kind() {
             FaultKind::Empty => Self::fetch(Failure::new(Reason::EmptyGitRepository, text)),
+            FaultKind::Ignore => Self::fetch(Failure::new(Reason::SourceIgnoreError, text)),
             FaultKind::Invalid => Self::fetch(Failure::stalled(Reason::GitOperationFailed, text)),
             FaultKind::Storage => {
                 Self::storage(Failure::new(Reason::CacheOperationFailed, text).diagnosed(diagnosis))

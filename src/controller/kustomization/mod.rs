@@ -34,6 +34,7 @@ use super::context::Context;
 use super::kinds::Reconciled;
 use super::outcome::{Done, Failure, Recovery};
 use super::wake::is_due;
+use super::watch::OnChange;
 use crate::objects::ObjectKey;
 use crate::source::{SourceKey, SourceStore, Storage};
 use crate::sync::{Appliers, Limits};
@@ -172,30 +173,28 @@ fn subject(kind: &str, key: &ObjectKey) -> String {
     format!("{kind}/{key}")
 }
 
-/// To be called for every change of a `Kustomization`: makes it due, interrupts the wait of a run that works on an older state
-/// of it, and wakes those that have waited for it.
-pub fn on_change(
-    context: &Context,
-    waits: &Waits,
-    key: &ObjectKey,
-    old: Option<&Kustomization>,
-    new: Option<&Kustomization>,
-) {
-    let queue = &context.queues.kustomizations;
-    if is_due(old, new) {
-        queue.wake(key);
-        waits.interrupt(key, &subject(Kustomization::KIND, key));
-    }
-    if new.is_none() {
-        queue.forget(key);
-        waits.forget(key);
-    }
-    let settled = new.and_then(plan::settled);
-    if settled.is_some() && settled != old.and_then(plan::settled) {
-        for dependent in waits.dependents(key) {
-            queue.wake(&dependent);
+/// What a change of a `Kustomization` wakes: itself, and those that have waited for it. A run that works on an older state of it
+/// stops waiting for health.
+#[must_use]
+pub fn on_change(context: &Context, waits: Arc<Waits>) -> OnChange<Kustomization> {
+    let queues = Arc::clone(&context.queues);
+    Box::new(move |key, old, new| {
+        let queue = &queues.kustomizations;
+        if is_due(old, new) {
+            queue.wake(key);
+            waits.interrupt(key, &subject(Kustomization::KIND, key));
         }
-    }
+        if new.is_none() {
+            queue.forget(key);
+            waits.forget(key);
+        }
+        let settled = new.and_then(plan::settled);
+        if settled.is_some() && settled != old.and_then(plan::settled) {
+            for dependent in waits.dependents(key) {
+                queue.wake(&dependent);
+            }
+        }
+    })
 }
 
 /// To be called when a source has another revision: makes its Kustomizations due, and interrupts their waits for the health of

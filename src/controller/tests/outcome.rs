@@ -206,3 +206,39 @@ fn progress_shows_ready_as_unknown_only_where_the_kind_wants_it() {
     )
     "#);
 }
+
+#[test]
+fn an_event_can_tell_a_failure_in_other_words_than_ready() {
+    let failure = Failure::new(Reason::DependencyNotReady, "dependency 'apps/base' is not ready")
+        .telling("Dependencies do not meet ready condition, retrying in 30s");
+    let settled = settle(&before(&[]), &Err(failure), at(100));
+    let ready = outcome::find(&settled.conditions, ConditionType::Ready).unwrap();
+    assert_eq!(ready.message, "dependency 'apps/base' is not ready");
+    let text = "Dependencies do not meet ready condition, retrying in 30s";
+    assert_eq!(settled.event.unwrap().message, text);
+}
+
+#[test]
+fn a_save_during_a_run_keeps_what_is_shown_of_the_run() {
+    let old = settle(&before(&[]), &done("stored"), at(100)).conditions;
+    let shown_now = progressing(&old, 3, "Running health checks", true, at(101));
+    let mut own = old.clone();
+    let healthy = outcome::Change::new(
+        ConditionType::Healthy,
+        outcome::Status::Unknown,
+        Reason::Progressing,
+        "Running health checks",
+    );
+    outcome::set(&mut own, healthy, 3, at(102));
+    outcome::keep_shown(&mut own, &shown_now);
+    let kinds: Vec<(&str, &str)> = own
+        .iter()
+        .map(|condition| (condition.type_.as_str(), condition.status.as_str()))
+        .collect();
+    let expected = [
+        ("Reconciling", "True"),
+        ("Ready", "Unknown"),
+        ("Healthy", "Unknown"),
+    ];
+    assert_eq!(kinds, expected);
+}

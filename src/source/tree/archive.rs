@@ -85,6 +85,8 @@ pub(super) fn read(archive: impl Read, limits: &UnpackLimits) -> Result<Director
         };
         insert(&mut root, &entry.path_bytes(), node)?;
     }
+    // The checksum of the stream is behind the last entry.
+    io::copy(&mut archive.into_inner(), &mut io::sink()).map_err(broken)?;
     Ok(root)
 }
 

@@ -105,11 +105,11 @@ pub(super) async fn prune(
     let mut pruned = Pruned::default();
     for mut entries in by_rank.into_values().rev() {
         entries.sort_by(|one, two| order::compare(&two.id, &one.id));
-        let results: Vec<_> = stream::iter(entries)
+        let deletions: Vec<_> = entries
+            .into_iter()
             .map(|entry| async move { (entry, delete(applier, entry, options, cancel).await) })
-            .buffered(AT_ONCE)
-            .collect()
-            .await;
+            .collect();
+        let results: Vec<_> = stream::iter(deletions).buffered(AT_ONCE).collect().await;
         for (entry, result) in results {
             applier.known.forget(&entry.id);
             match result {

@@ -263,11 +263,8 @@ async fn resource(
 }
 
 async fn look_at(context: &Context<'_>, tasks: &[Task<'_>]) -> Vec<Look> {
-    stream::iter(tasks)
-        .map(|task| look(context, task))
-        .buffered(AT_ONCE)
-        .collect()
-        .await
+    let looks: Vec<_> = tasks.iter().map(|task| look(context, task)).collect();
+    stream::iter(looks).buffered(AT_ONCE).collect().await
 }
 
 fn failures_of(looks: Vec<Look>) -> Vec<ObjectFailure> {
@@ -319,7 +316,8 @@ async fn write_all(
             return Err(ApplyCause::Cancelled);
         }
         let failures = Mutex::new(Vec::new());
-        let written: Vec<(usize, Written)> = stream::iter(writes)
+        let work: Vec<_> = writes
+            .into_iter()
             .map(|(index, planned)| {
                 let failures = &failures;
                 async move {
@@ -338,11 +336,10 @@ async fn write_all(
                     }
                 }
             })
-            .buffer_unordered(AT_ONCE)
-            .filter_map(std::future::ready)
-            .collect()
-            .await;
-        outcomes.extend(written);
+            .collect();
+        let written: Vec<Option<(usize, Written)>> =
+            stream::iter(work).buffer_unordered(AT_ONCE).collect().await;
+        outcomes.extend(written.into_iter().flatten());
         let failures = failures
             .into_inner()
             .unwrap_or_else(std::sync::PoisonError::into_inner);

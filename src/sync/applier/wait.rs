@@ -79,11 +79,11 @@ impl Backoff {
 }
 
 pub(super) async fn check(applier: &Applier, entries: &[Entry]) -> Vec<(Entry, Health)> {
-    stream::iter(entries)
+    let reads: Vec<_> = entries
+        .iter()
         .map(|entry| async move { (entry.clone(), observe(applier, entry, true).await.health) })
-        .buffered(AT_ONCE)
-        .collect()
-        .await
+        .collect();
+    stream::iter(reads).buffered(AT_ONCE).collect().await
 }
 
 /// What a read of an object has shown.
@@ -235,12 +235,13 @@ impl Wait<'_> {
     /// Reads objects, and begins to watch those that are not ready.
     async fn round(&mut self, indexes: &[usize], with_pods: bool) {
         let (applier, entries) = (self.applier, self.entries);
-        let observations: Vec<(usize, Observation)> = stream::iter(indexes)
-            .filter_map(|index| std::future::ready(entries.get(*index).map(|entry| (*index, entry))))
+        let reads: Vec<_> = indexes
+            .iter()
+            .filter_map(|index| Some((*index, entries.get(*index)?)))
             .map(|(index, entry)| async move { (index, observe(applier, entry, with_pods).await) })
-            .buffer_unordered(AT_ONCE)
-            .collect()
-            .await;
+            .collect();
+        let observations: Vec<(usize, Observation)> =
+            stream::iter(reads).buffer_unordered(AT_ONCE).collect().await;
         for (index, observation) in observations {
             let is_pending = !observation.health.is_current();
             if let Some(health) = self.healths.get_mut(index) {

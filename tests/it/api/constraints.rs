@@ -64,26 +64,24 @@ fn constraints(definition: &Definition) -> Constraints {
     find(schema, "spec", None, &mut constraints);
     for manifest in manifests::of(definition) {
         let whole = json!({ "spec": manifest["spec"] });
-        find(
-            schema,
-            "spec",
-            Some((&whole, "/spec".to_owned())),
-            &mut constraints,
-        );
+        find(schema, "spec", Some((&whole, "/spec")), &mut constraints);
     }
     constraints
 }
 
 /// Adds the constraints of a schema, and how to break them at this place of a manifest.
-fn find(schema: &Value, path: &str, at: Option<(&Value, String)>, found: &mut Constraints) {
-    let value = at.as_ref().and_then(|(whole, place)| whole.pointer(place));
+fn find(schema: &Value, path: &str, at: Option<(&Value, &str)>, found: &mut Constraints) {
+    let value = at.and_then(|(whole, place)| whole.pointer(place));
     for keyword in KEYWORDS {
         if schema.get(keyword).is_none() {
             continue;
         }
         let breaking = value.map(|value| {
-            let (whole, place) = at.clone().unwrap();
-            (replaced(whole, &place, broken(keyword, schema, value)), place)
+            let (whole, place) = at.unwrap();
+            (
+                replaced(whole, place, broken(keyword, schema, value)),
+                place.to_owned(),
+            )
         });
         add(found, (path.to_owned(), keyword), breaking);
     }
@@ -94,31 +92,32 @@ fn find(schema: &Value, path: &str, at: Option<(&Value, String)>, found: &mut Co
             continue;
         }
         let breaking = value.and_then(Value::as_object).map(|object| {
-            let (whole, place) = at.clone().unwrap();
+            let (whole, place) = at.unwrap();
             let mut object = object.clone();
             object.remove(name);
-            (replaced(whole, &place, object.into()), format!("{place}/{name}"))
+            (replaced(whole, place, object.into()), format!("{place}/{name}"))
         });
         add(found, (format!("{path}.{name}"), "required"), breaking);
     }
 
-    let below = |step: &str| {
-        let (whole, place) = at.clone()?;
-        let place = format!("{place}/{step}");
-        whole.pointer(&place).is_some().then_some((whole, place))
+    let mut below = |schema: &Value, path: String, step: Option<String>| {
+        let place = at.zip(step).map(|((_, place), step)| format!("{place}/{step}"));
+        let at = at.zip(place.as_deref()).map(|((whole, _), place)| (whole, place));
+        let at = at.filter(|(whole, place)| whole.pointer(place).is_some());
+        find(schema, &path, at, found);
     };
     for (name, property) in schema["properties"].as_object().into_iter().flatten() {
-        find(property, &format!("{path}.{name}"), below(name), found);
+        below(property, format!("{path}.{name}"), Some(name.clone()));
     }
     if schema["items"].is_object() {
-        find(&schema["items"], &format!("{path}[]"), below("0"), found);
+        below(&schema["items"], format!("{path}[]"), Some("0".to_owned()));
     }
     if schema["additionalProperties"].is_object() {
         let first = value
             .and_then(Value::as_object)
-            .and_then(|object| object.keys().next().cloned());
-        let at = first.and_then(|name| below(&name.replace('~', "~0").replace('/', "~1")));
-        find(&schema["additionalProperties"], &format!("{path}{{}}"), at, found);
+            .and_then(|object| object.keys().next());
+        let step = first.map(|name| name.replace('~', "~0").replace('/', "~1"));
+        below(&schema["additionalProperties"], format!("{path}{{}}"), step);
     }
 }
 

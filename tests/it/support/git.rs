@@ -142,6 +142,11 @@ impl Repository {
     /// Commits these files on top of a branch, directly on the server's disk, and returns the commit.
     /// Creates the branch when it does not exist. Other files stay as they are.
     pub fn commit_files(&self, branch: &str, message: &str, files: &[(&str, &str)]) -> String {
+        self.commit_with(branch, message, files, &[])
+    }
+
+    /// As [`Self::commit_files`], and removes the files of these paths.
+    pub fn commit_with(&self, branch: &str, message: &str, files: &[(&str, &str)], gone: &[&str]) -> String {
         let mut stream = format!("commit refs/heads/{branch}\n");
         let when = 1_767_323_045;
         writeln!(stream, "author Ada <ada@example.com> {when} +0000").unwrap();
@@ -157,6 +162,9 @@ impl Repository {
                 content.len()
             )
             .unwrap();
+        }
+        for path in gone {
+            writeln!(stream, "D {path}").unwrap();
         }
         stdout_with_input(self.git().args(["fast-import", "--quiet"]), stream.as_bytes());
         self.revision(branch).unwrap()

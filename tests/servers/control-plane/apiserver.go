@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -42,6 +43,8 @@ type apiserver struct {
 	credentials     *credentials
 	client          *http.Client
 
+	// ending is set once this process is about to end.
+	ending  atomic.Bool
 	mutex   sync.Mutex
 	process *apiserverProcess
 }
@@ -65,7 +68,10 @@ func newAPIServer(root string, credentials *credentials) (*apiserver, error) {
 	a := &apiserver{
 		addr: addr, log: filepath.Join(root, "kube-apiserver.log"), credentials: credentials, client: client,
 	}
-	serving.OnExit(func() { _ = a.kill() })
+	serving.OnExit(func() {
+		a.ending.Store(true)
+		_ = a.kill()
+	})
 	return a, nil
 }
 
@@ -81,6 +87,10 @@ func (a *apiserver) start() error {
 	for !a.isReady() {
 		select {
 		case <-process.ended:
+			if a.ending.Load() {
+				// No failure, and nothing is left to do.
+				select {}
+			}
 			_ = a.kill()
 			return fmt.Errorf("kube-apiserver ended with %v:\n%s", process.command.ProcessState, a.lastWords())
 		case <-time.After(10 * time.Millisecond):
@@ -98,7 +108,7 @@ func (a *apiserver) spawn() (*apiserverProcess, error) {
 	if a.process != nil {
 		return nil, errors.New("kube-apiserver runs already")
 	}
-	program, err := os.Executable()
+	program, err := ownProgram()
 	if err != nil {
 		return nil, err
 	}
@@ -131,6 +141,16 @@ func (a *apiserver) spawn() (*apiserverProcess, error) {
 		close(ended)
 	}(a.process.ended)
 	return a.process, nil
+}
+
+// ownProgram is the path of this program. On Linux it is one that also works when the file was removed
+// meanwhile, as caches do with old versions.
+func ownProgram() (string, error) {
+	const self = "/proc/self/exe"
+	if _, err := os.Stat(self); err == nil {
+		return self, nil
+	}
+	return os.Executable()
 }
 
 func (a *apiserver) arguments() []string {

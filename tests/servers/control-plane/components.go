@@ -57,10 +57,18 @@ var enabledControllers = []string{
 func startComponents(kubeconfig string, credentials *credentials) error {
 	ctx := context.Background()
 	rest.SetDefaultWarningHandler(rest.NoWarnings{})
-	go func() {
-		serving.Fail("running kube-controller-manager", runControllers(ctx, kubeconfig, credentials))
-	}()
-	go func() { serving.Fail("running kube-scheduler", runScheduler(ctx, kubeconfig)) }()
+	// One after the other: the options of both change the feature gates of the process, and those of the
+	// controllers can do so only before anybody else offers them as flags.
+	runControllers, err := configureControllers(ctx, kubeconfig, credentials)
+	if err != nil {
+		return fmt.Errorf("configuring kube-controller-manager: %w", err)
+	}
+	runScheduler, err := configureScheduler(ctx, kubeconfig)
+	if err != nil {
+		return fmt.Errorf("configuring kube-scheduler: %w", err)
+	}
+	go func() { serving.Fail("running kube-controller-manager", runControllers()) }()
+	go func() { serving.Fail("running kube-scheduler", runScheduler()) }()
 
 	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
 	if err != nil {
@@ -81,10 +89,10 @@ func startComponents(kubeconfig string, credentials *credentials) error {
 	})
 }
 
-func runControllers(ctx context.Context, kubeconfig string, credentials *credentials) error {
+func configureControllers(ctx context.Context, kubeconfig string, credentials *credentials) (func() error, error) {
 	options, err := controlleroptions.NewKubeControllerManagerOptions()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	known, disabled, aliases := controllers.KnownControllers(), controllers.ControllersDisabledByDefault(), controllers.ControllerAliases()
 	flags := pflag.NewFlagSet("kube-controller-manager", pflag.ContinueOnError)
@@ -104,16 +112,16 @@ func runControllers(ctx context.Context, kubeconfig string, credentials *credent
 		"--controllers=" + strings.Join(enabledControllers, ","),
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	config, err := options.Config(ctx, known, disabled, aliases)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return controllers.Run(ctx, config.Complete())
+	return func() error { return controllers.Run(ctx, config.Complete()) }, nil
 }
 
-func runScheduler(ctx context.Context, kubeconfig string) error {
+func configureScheduler(ctx context.Context, kubeconfig string) (func() error, error) {
 	options := scheduleroptions.NewOptions()
 	flags := pflag.NewFlagSet("kube-scheduler", pflag.ContinueOnError)
 	for _, set := range options.Flags.FlagSets {
@@ -127,13 +135,13 @@ func runScheduler(ctx context.Context, kubeconfig string) error {
 		"--kube-api-burst=1000",
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	config, scheduling, err := scheduler.Setup(ctx, options)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return scheduler.Run(ctx, config, scheduling)
+	return func() error { return scheduler.Run(ctx, config, scheduling) }, nil
 }
 
 // kubectl runs kubectl with these arguments, its name among them, and ends the process.

@@ -14,21 +14,30 @@ import (
 	"go.uber.org/zap"
 )
 
-// startEtcd serves a store below directory, on a Unix socket, and returns its URL.
-func startEtcd(directory string) (string, error) {
-	// Paths of sockets are limited to about a hundred bytes, those of data directories are not.
-	sockets, err := os.MkdirTemp("", "fluxbot-etcd-")
-	if err != nil {
+// longestSocketPath is what fits into the address of a Unix socket on every system.
+const longestSocketPath = 100
+
+// startEtcd serves a store whose data are below root, on a Unix socket, and returns its URL.
+func startEtcd(root string) (string, error) {
+	sockets := filepath.Join(root, "sockets")
+	if err := os.Mkdir(sockets, 0o700); err != nil {
 		return "", err
 	}
-	serving.OnExit(func() { _ = os.RemoveAll(sockets) })
+	if len(filepath.Join(sockets, "client")) > longestSocketPath {
+		elsewhere, err := os.MkdirTemp("", "fluxbot-etcd-")
+		if err != nil {
+			return "", err
+		}
+		serving.OnExit(func() { _ = os.RemoveAll(elsewhere) })
+		sockets = elsewhere
+	}
 	client := url.URL{Scheme: "unix", Path: filepath.Join(sockets, "client")}
 	peer := url.URL{Scheme: "unix", Path: filepath.Join(sockets, "peer")}
 
 	// Allocated before they are needed; the default is 64 MB each.
 	wal.SegmentSizeBytes = 8 << 20
 	config := embed.NewConfig()
-	config.Dir = directory
+	config.Dir = filepath.Join(root, "etcd")
 	config.ListenClientUrls, config.ListenPeerUrls = []url.URL{client}, []url.URL{peer}
 	// Names must be given and are told to nobody: there is one member.
 	config.AdvertiseClientUrls = []url.URL{{Scheme: "http", Host: "127.0.0.1:2379"}}

@@ -13,7 +13,7 @@
 // --name is the cluster's name in the kubeconfig (context, cluster and user). --dir is where the data,
 // the certificates, the kubeconfig and the logs go; it must be empty or absent, and is left there.
 // Without it they are in a temporary directory that goes away with the process. All ports are free
-// ones of 127.0.0.1; etcd listens on a Unix socket below a directory that only the user can enter.
+// ones of 127.0.0.1; etcd listens on a Unix socket in a directory that only the user can enter.
 //
 // `control` takes orders over HTTP, each answered when it is done:
 //
@@ -66,11 +66,13 @@ func main() {
 		}
 	}
 	serving.EndWithParent()
-	name := flag.String("name", "test", "name of the cluster in the kubeconfig")
-	directory := flag.String("dir", "", "directory for data, certificates, kubeconfig and logs (default: one that goes away)")
-	flag.Parse()
-	if flag.NArg() > 0 {
-		serving.Fail("reading the arguments", fmt.Errorf("%q is not an option", flag.Arg(0)))
+	// A set of its own: linked packages declare flags of theirs in the common one.
+	flags := flag.NewFlagSet("control-plane", flag.ExitOnError)
+	name := flags.String("name", "test", "name of the cluster in the kubeconfig")
+	directory := flags.String("dir", "", "directory for data, certificates, kubeconfig and logs (default: one that goes away)")
+	_ = flags.Parse(os.Args[1:])
+	if flags.NArg() > 0 {
+		serving.Fail("reading the arguments", fmt.Errorf("%q is not an option", flags.Arg(0)))
 	}
 	run(*name, *directory)
 	select {}
@@ -98,7 +100,7 @@ func run(name, directory string) {
 	if err := credentials.writeKubeconfig(kubeconfig, name, apiserver.url()); err != nil {
 		serving.Fail("writing the kubeconfig", err)
 	}
-	etcd, err := startEtcd(filepath.Join(root, "etcd"))
+	etcd, err := startEtcd(root)
 	if err != nil {
 		serving.Fail("starting etcd", err)
 	}

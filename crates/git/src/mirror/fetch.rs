@@ -341,3 +341,69 @@ fn known_tips(state: &State, queries: &[RefQuery]) -> Vec<ObjectId> {
     }
     tips
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Credential, HttpClient, HttpFailure, HttpRequest, HttpResponse, Remote};
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::thread;
+    use std::time::{Duration, Instant};
+
+    /// A server that nobody can reach.
+    #[derive(Default)]
+    struct Down(AtomicUsize);
+
+    impl HttpClient for Down {
+        fn send(&self, _: HttpRequest<'_>) -> Result<HttpResponse, HttpFailure> {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            Err(HttpFailure {
+                detail: "connection refused".to_owned(),
+                maybe_sent: false,
+            })
+        }
+    }
+
+    #[test]
+    fn callers_that_wait_for_the_same_share_one_fetch_and_later_ones_do_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let server = Arc::new(Down::default());
+        let url = "http://git.example.org/x".parse().unwrap();
+        let remote = Remote::new(url, Credential::None, server.clone());
+        let mirror = Mirror::open(folder.path(), remote).unwrap();
+        let [main, other] = ["main", "other"].map(|name| [RefQuery::branch(name).unwrap()]);
+        let alone = mirror.fetch(&main).unwrap_err().to_string();
+        let requests = server.0.swap(0, Ordering::Relaxed);
+
+        let busy = mirror.write();
+        thread::scope(|scope| {
+            let waiting: Vec<_> = [&main, &main, &main, &other]
+                .map(|queries| scope.spawn(|| mirror.fetch(queries).unwrap_err().to_string()))
+                .into();
+            let deadline = Instant::now() + Duration::from_secs(30);
+            let aboard = || -> usize {
+                mirror
+                    .flights()
+                    .iter()
+                    .map(|flight| Arc::strong_count(flight) - 1)
+                    .sum()
+            };
+            while aboard() < waiting.len() {
+                assert!(Instant::now() < deadline, "{} of them wait", aboard());
+                thread::yield_now();
+            }
+            drop(busy);
+            for outcome in waiting {
+                assert_eq!(outcome.join().unwrap(), alone);
+            }
+        });
+        assert_eq!(
+            server.0.load(Ordering::Relaxed),
+            2 * requests,
+            "one fetch for each question"
+        );
+        assert!(mirror.flights().is_empty());
+        mirror.fetch(&main).unwrap_err();
+        assert_eq!(server.0.load(Ordering::Relaxed), 3 * requests);
+    }
+}

@@ -16,10 +16,43 @@ struct Case {
 }
 
 /// Cases that need a feature which is refused by name. Several cases of one name need the same.
-const NOT_YET: &[(&str, &str)] = &[];
+const NOT_YET: &[(&str, &str)] = &[
+    (
+        "TestComplexComposition_Dev_SuccessWithBaseTransformers",
+        "generators",
+    ),
+    (
+        "TestComplexComposition_Prod_SuccessWithRawTransformers",
+        "generators",
+    ),
+    ("TestConfigMapGeneratorLiteralNewline", "generators"),
+    ("TestEmptyFieldSpecValue", "generators"),
+    ("TestAnnoOriginGeneratorFromFile", "generators"),
+    ("TestLegacyPrefixSuffixTransformer", "transformers"),
+    ("TestSKipLocalConfigAfterTransform", "transformers"),
+    ("TestNameUpdateInRoleRef2", "transformers"),
+    (
+        "TestIssue4682_NameReferencesToSelfInAnnotations",
+        "configurations",
+    ),
+    ("TestReplacementTransformerWithOriginalName", "replacements"),
+    (
+        "TestReplacementTransformerAppendToAnnotationUsingRegex",
+        "replacements",
+    ),
+    ("TestBasicVariableRef", "vars"),
+    ("TestSimpleServicePortVarReplace", "vars"),
+    ("TestVariableRefIngressOverlay", "vars"),
+    ("TestVariableRefMaps", "vars"),
+];
 
 fn outcome(case: &Case) -> Result<String, String> {
-    let files = MemoryFiles::new(case.files.iter().map(|(path, text)| (path.clone(), text.as_bytes())));
+    let clean = |path: &str| crate::tree::join("", path).unwrap_or_default();
+    let files = MemoryFiles::new(
+        case.files
+            .iter()
+            .map(|(path, text)| (clean(path), text.as_bytes())),
+    );
     let options = Options {
         load_restrictor: LoadRestrictor::None,
         ..Options::default()
@@ -68,7 +101,7 @@ fn the_cases_of_the_original_give_its_output() {
 }
 
 /// The lines that differ, for people.
-fn difference(expected: &str, got: &str) -> String {
+pub(super) fn difference(expected: &str, got: &str) -> String {
     let mut text = String::new();
     let (mut left, mut right) = (expected.lines(), got.lines());
     loop {
@@ -76,7 +109,15 @@ fn difference(expected: &str, got: &str) -> String {
             (None, None) => return text,
             (one, other) if one == other => {}
             (one, other) => {
-                text.push_str(&format!("  - {}\n  + {}\n", one.unwrap_or("<end>"), other.unwrap_or("<end>")));
+                let (one, end) = (one.unwrap_or("<end>"), other.unwrap_or("<end>"));
+                text = format!(
+                    "{text}  - {one}
+  + {end}
+"
+                );
+                if other.is_none_or(|line| line.starts_with("error")) {
+                    return text;
+                }
             }
         }
         if text.len() > 600 {

@@ -77,9 +77,8 @@ impl Emitter {
             }
             Value::Object(fields) => {
                 let inner = deeper(indent);
-                let mut fields: Vec<(&String, &Value)> = fields.iter().collect();
-                fields.sort_by(|(one, _), (other, _)| order::compare(one, other));
-                for (key, value) in fields {
+                let fields: Vec<(&String, &Value)> = fields.iter().collect();
+                for (key, value) in order::sorted(fields) {
                     self.field(key, value, inner);
                 }
             }
@@ -106,9 +105,8 @@ impl Emitter {
     }
 
     fn scalar(&mut self, text: &str, indent: Option<usize>, simple_key: bool) {
-        let analysis = Analysis::of(text);
         let indent = scalar_indent(indent);
-        match scalar::style(text, &analysis, simple_key) {
+        match scalar::style(text, Analysis::of(text), simple_key) {
             Style::Plain => self.plain(text, indent, !simple_key),
             Style::SingleQuoted => self.single_quoted(text, indent, !simple_key),
             Style::DoubleQuoted => self.double_quoted(text, indent, !simple_key),

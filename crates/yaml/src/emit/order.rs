@@ -2,8 +2,30 @@
 
 use std::cmp::Ordering;
 
-/// Compares two keys as go-yaml v2 sorts them.
-pub(super) fn compare(one: &str, other: &str) -> Ordering {
+/// Sorts fields by their keys.
+///
+/// The order of go-yaml is not transitive (`1` < `01` < `0o7` < `1`), which the standard library's sort may answer with a
+/// panic, so the lists are merged here.
+pub(super) fn sorted<'f, V>(fields: Vec<(&'f String, &'f V)>) -> Vec<(&'f String, &'f V)> {
+    if fields.len() < 2 || fields.is_sorted_by(|(one, _), (other, _)| compare(one, other).is_le()) {
+        return fields;
+    }
+    let mut left = fields;
+    let right = left.split_off(left.len() / 2);
+    let mut right = sorted(right).into_iter().peekable();
+    let mut merged = Vec::new();
+    for field in sorted(left) {
+        while let Some(other) = right.next_if(|other| compare(other.0, field.0).is_lt()) {
+            merged.push(other);
+        }
+        merged.push(field);
+    }
+    merged.extend(right);
+    merged
+}
+
+/// Compares two keys as go-yaml v2 does.
+fn compare(one: &str, other: &str) -> Ordering {
     if one == other {
         return Ordering::Equal;
     }

@@ -25,7 +25,7 @@ pub(super) struct Analysis {
 }
 
 /// The style of a string.
-pub(super) fn style(text: &str, analysis: &Analysis, simple_key: bool) -> Style {
+pub(super) fn style(text: &str, analysis: Analysis, simple_key: bool) -> Style {
     let wanted = if text.contains('\n') {
         Style::Literal
     } else if resolve::needs_quotes(text) {
@@ -62,7 +62,7 @@ fn go_float(float: f64) -> String {
     let scientific = format!("{float:e}");
     let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
     let exponent: i32 = exponent.parse().unwrap_or(0);
-    if exponent < -4 || exponent >= 6 {
+    if !(-4..6).contains(&exponent) {
         let sign = if exponent < 0 { '-' } else { '+' };
         return format!("{mantissa}e{sign}{:02}", exponent.abs());
     }

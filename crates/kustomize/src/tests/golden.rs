@@ -1,0 +1,110 @@
+//! Cases of our own with the answers of the original, written by `hack/oracle/kustomize`.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::{LoadRestrictor, MemoryFiles, Options, Reorder, build};
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Case {
+    name: String,
+    run: String,
+    #[serde(default)]
+    reorder: String,
+    #[serde(default)]
+    root_only: bool,
+    files: BTreeMap<String, String>,
+    #[serde(default)]
+    expected: String,
+    #[serde(default)]
+    error: String,
+}
+
+fn outcome(case: &Case) -> Result<String, String> {
+    let files = MemoryFiles::new(
+        case.files
+            .iter()
+            .map(|(path, text)| (path.clone(), text.as_bytes())),
+    );
+    let options = Options {
+        load_restrictor: if case.root_only {
+            LoadRestrictor::RootOnly
+        } else {
+            LoadRestrictor::None
+        },
+        reorder: if case.reorder == "legacy" {
+            Reorder::Legacy
+        } else {
+            Reorder::None
+        },
+        ..Options::default()
+    };
+    let built = build(&files, &case.run, &options).map_err(|error| error.to_string())?;
+    Ok(built.to_yaml())
+}
+
+fn cases() -> Vec<Case> {
+    serde_json::from_str(include_str!("golden.json")).unwrap()
+}
+
+#[test]
+fn builds_give_what_the_original_gives() {
+    let mut faults = Vec::new();
+    for case in cases() {
+        match (outcome(&case), case.error.as_str()) {
+            (Ok(text), "") if text == case.expected => {}
+            (Err(_), error) if !error.is_empty() => {}
+            (Ok(text), "") => {
+                let difference = super::conformance::difference(&case.expected, &text);
+                faults.push(format!("{}:\n{difference}", case.name));
+            }
+            (Ok(_), error) => faults.push(format!("{} must fail: {error}", case.name)),
+            (Err(error), _) => faults.push(format!("{} fails: {error}", case.name)),
+        }
+    }
+    assert!(
+        faults.is_empty(),
+        "{} faults\n{}",
+        faults.len(),
+        faults.join("\n")
+    );
+}
+
+#[test]
+fn errors_name_the_file_the_field_and_the_object() {
+    let failing = cases().into_iter().filter(|case| !case.error.is_empty());
+    let lines: Vec<String> = failing
+        .map(|case| format!("{}: {}", case.name, outcome(&case).unwrap_err()))
+        .collect();
+    insta::assert_snapshot!(lines.join("\n"));
+}
+
+mod hostile {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_a_build_panic(kustomization in any::<Vec<u8>>(), object in any::<Vec<u8>>()) {
+            let files = MemoryFiles::new([("kustomization.yaml", kustomization), ("a.yaml", object)]);
+            drop(build(&files, "", &Options::default()));
+        }
+
+        #[test]
+        fn no_object_makes_a_build_panic(object in "[a-z:{}\\[\\]\n\" &*-]{0,80}", patch in "[a-z:{}\\[\\]\n$ -]{0,60}") {
+            let kustomization =
+                "resources: [a.yaml]\nnamespace: n\nnamePrefix: p\ncommonLabels: {a: b}\nimages: [{name: x, newTag: y}]\n\
+                 patches: [{path: p.yaml, target: {kind: .*}}]\n";
+            let head = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\n";
+            let files = MemoryFiles::new([
+                ("kustomization.yaml", kustomization.as_bytes().to_vec()),
+                ("a.yaml", format!("{head}spec:\n  {object}\n").into_bytes()),
+                ("p.yaml", format!("{head}spec:\n  {patch}\n").into_bytes()),
+            ]);
+            drop(build(&files, "", &Options::default()));
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! `fluxbot build`.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::{Args, ValueEnum};
+use fluxbot_kustomize::{Entry, Files, FilesError, Kind, LoadRestrictor, Options, Reorder};
+
+use super::Failure;
+use super::output::tolerate_closed_pipe;
+
+/// Build a kustomization and print its objects, byte for byte as kustomize does.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  fluxbot build apps/production --reorder none --load-restrictor LoadRestrictionsNone   # as Flux builds"
+)]
+pub(super) struct BuildArgs {
+    /// The folder of the kustomization.
+    #[arg(value_name = "DIR", default_value = ".")]
+    directory: PathBuf,
+    /// The order of the objects: by kind, or as the kustomization lists them.
+    #[arg(long, value_enum, default_value = "legacy", value_name = "ORDER")]
+    reorder: Order,
+    /// Which files a kustomization may read: those in and below its folder, or any.
+    #[arg(
+        long,
+        value_enum,
+        default_value = "LoadRestrictionsRootOnly",
+        value_name = "RESTRICTION"
+    )]
+    load_restrictor: Restriction,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Order {
+    Legacy,
+    None,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Restriction {
+    #[value(name = "LoadRestrictionsRootOnly")]
+    RootOnly,
+    #[value(name = "LoadRestrictionsNone")]
+    None,
+}
+
+impl BuildArgs {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        let directory = fs::canonicalize(&self.directory)
+            .map_err(|error| Failure::invalid(format!("cannot read {}: {error}", self.directory.display())))?;
+        let path = directory
+            .to_str()
+            .ok_or_else(|| Failure::invalid(format!("{} is no UTF-8", directory.display())))?;
+        let options = Options {
+            load_restrictor: match self.load_restrictor {
+                Restriction::RootOnly => LoadRestrictor::RootOnly,
+                Restriction::None => LoadRestrictor::None,
+            },
+            reorder: match self.reorder {
+                Order::Legacy => Reorder::Legacy,
+                Order::None => Reorder::None,
+            },
+            ..Options::default()
+        };
+        let built = fluxbot_kustomize::build(&Disk, path.trim_start_matches('/'), &options)
+            .map_err(Failure::failed)?;
+        tolerate_closed_pipe(io::stdout().write_all(built.to_yaml().as_bytes()))
+    }
+}
+
+/// All files of this machine, links followed, as kustomize reads them.
+struct Disk;
+
+fn full(path: &str) -> PathBuf {
+    Path::new("/").join(path)
+}
+
+/// Gives `None` for what does not exist.
+fn existing<T>(path: &str, result: io::Result<T>) -> Result<Option<T>, FilesError> {
+    match result {
+        Ok(found) => Ok(Some(found)),
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory
+            ) =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(FilesError {
+            path: path.to_owned(),
+            reason: error.to_string(),
+        }),
+    }
+}
+
+impl Files for Disk {
+    fn kind(&self, path: &str) -> Result<Option<Kind>, FilesError> {
+        let metadata = existing(path, fs::metadata(full(path)))?;
+        Ok(metadata.map(|metadata| if metadata.is_dir() { Kind::Directory } else { Kind::File }))
+    }
+
+    fn read(&self, path: &str) -> Result<Option<Arc<[u8]>>, FilesError> {
+        Ok(existing(path, fs::read(full(path)))?.map(Arc::from))
+    }
+
+    fn list(&self, path: &str) -> Result<Option<Vec<Entry>>, FilesError> {
+        let Some(entries) = existing(path, fs::read_dir(full(path)))? else {
+            return Ok(None);
+        };
+        let mut found = Vec::new();
+        for entry in entries {
+            let Some(entry) = existing(path, entry)? else { continue };
+            let Ok(name) = entry.file_name().into_string() else { continue };
+            let kind = existing(path, fs::metadata(entry.path()))?;
+            let kind = kind.map(|metadata| if metadata.is_dir() { Kind::Directory } else { Kind::File });
+            found.extend(kind.map(|kind| Entry { name, kind }));
+        }
+        found.sort();
+        Ok(Some(found))
+    }
+}

@@ -1,0 +1,5 @@
+//! The reconcilers of sources and Kustomizations: the program against a real API server and a real Git server.
+
+mod fixture;
+mod kustomization;
+mod source;

@@ -1,0 +1,6 @@
+//! Sources on a real Git server: references, mirrors, artifacts on disk and over HTTP.
+
+mod artifacts;
+mod fixture;
+mod mirrors;
+mod references;
