@@ -49,8 +49,9 @@ enum Restriction {
 
 impl BuildArgs {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let directory = fs::canonicalize(&self.directory)
-            .map_err(|error| Failure::invalid(format!("cannot read {}: {error}", self.directory.display())))?;
+        let directory = fs::canonicalize(&self.directory).map_err(|error| {
+            Failure::invalid(format!("cannot read {}: {error}", self.directory.display()))
+        })?;
         let path = directory
             .to_str()
             .ok_or_else(|| Failure::invalid(format!("{} is no UTF-8", directory.display())))?;
@@ -100,7 +101,13 @@ fn existing<T>(path: &str, result: io::Result<T>) -> Result<Option<T>, FilesErro
 impl Files for Disk {
     fn kind(&self, path: &str) -> Result<Option<Kind>, FilesError> {
         let metadata = existing(path, fs::metadata(full(path)))?;
-        Ok(metadata.map(|metadata| if metadata.is_dir() { Kind::Directory } else { Kind::File }))
+        Ok(metadata.map(|metadata| {
+            if metadata.is_dir() {
+                Kind::Directory
+            } else {
+                Kind::File
+            }
+        }))
     }
 
     fn read(&self, path: &str) -> Result<Option<Arc<[u8]>>, FilesError> {
@@ -113,10 +120,20 @@ impl Files for Disk {
         };
         let mut found = Vec::new();
         for entry in entries {
-            let Some(entry) = existing(path, entry)? else { continue };
-            let Ok(name) = entry.file_name().into_string() else { continue };
+            let Some(entry) = existing(path, entry)? else {
+                continue;
+            };
+            let Ok(name) = entry.file_name().into_string() else {
+                continue;
+            };
             let kind = existing(path, fs::metadata(entry.path()))?;
-            let kind = kind.map(|metadata| if metadata.is_dir() { Kind::Directory } else { Kind::File });
+            let kind = kind.map(|metadata| {
+                if metadata.is_dir() {
+                    Kind::Directory
+                } else {
+                    Kind::File
+                }
+            });
             found.extend(kind.map(|kind| Entry { name, kind }));
         }
         found.sort();

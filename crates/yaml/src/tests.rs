@@ -73,9 +73,17 @@ struct Written {
 #[test]
 fn values_are_written_as_go_yaml_writes_them() {
     let cases: Vec<Written> = serde_json::from_str(include_str!("golden.json")).unwrap();
-    for case in cases {
-        assert_eq!(to_string(&case.value), case.yaml, "{}", case.value);
-    }
+    let faults: Vec<String> = cases
+        .iter()
+        .filter(|case| to_string(&case.value) != case.yaml)
+        .map(|case| format!("{}\n{:?}\n{:?}", case.value, case.yaml, to_string(&case.value)))
+        .collect();
+    assert!(
+        faults.is_empty(),
+        "{} faults\n{}",
+        faults.len(),
+        faults.join("\n")
+    );
 }
 
 #[test]

@@ -25,13 +25,9 @@ pub fn to_string(value: &Value) -> String {
         column: 0,
         whitespace: true,
         indention: true,
-        open_ended: false,
     };
     emitter.node(value, None, false);
     emitter.write_indent(None);
-    if emitter.open_ended {
-        emitter.out.push_str("...\n");
-    }
     emitter.out
 }
 
@@ -44,8 +40,6 @@ struct Emitter {
     whitespace: bool,
     /// Whether nothing but spaces and indicators stand on the line.
     indention: bool,
-    /// Whether the last scalar keeps the empty lines at its end.
-    open_ended: bool,
 }
 
 /// The indentation one level deeper. `None` is outside of everything.
@@ -151,7 +145,6 @@ impl Emitter {
         }
         self.whitespace = is_space;
         self.indention = self.indention && is_indention;
-        self.open_ended = false;
     }
 }
 

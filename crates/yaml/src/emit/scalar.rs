@@ -285,15 +285,11 @@ impl Emitter {
         if text.starts_with(' ') || text.starts_with(is_break) {
             self.indicator("2", false, false, false);
         }
-        self.open_ended = false;
         let mut from_end = text.chars().rev();
         match (from_end.next(), from_end.next()) {
             (Some(last), _) if !is_break(last) => self.indicator("-", false, false, false),
             (Some(_), Some(before)) if !is_break(before) => {}
-            _ => {
-                self.indicator("+", false, false, false);
-                self.open_ended = true;
-            }
+            _ => self.indicator("+", false, false, false),
         }
     }
 }
