@@ -56,6 +56,7 @@ impl World {
         let manifests = manifests.replace("$NS", self.namespace.name());
         let objects = yaml_serde::Deserializer::from_str(&manifests)
             .map(|document| Value::deserialize(document).unwrap())
+            .filter(|document| !document.is_null())
             .enumerate()
             .map(|(index, value)| Object::new(value).with_origin(format!("apps.yaml:{}", index + 1)))
             .collect();

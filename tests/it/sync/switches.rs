@@ -82,7 +82,8 @@ async fn fields_of_kubectl_stay_in_an_object_that_is_merged() {
 async fn an_object_can_be_forced_by_itself() {
     let world = World::new("forced").await;
     let manifest = |value: &str| {
-        switched("a", "force: Enabled", &format!("x: '{value}'")).replace("data:", "immutable: true\ndata:")
+        switched("a", "force: Enabled", &format!("x: '{value}'"))
+            .replace("\ndata:", "\nimmutable: true\ndata:")
     };
     world.apply(&manifest("1")).await;
     let applied = world.apply(&manifest("2")).await;
