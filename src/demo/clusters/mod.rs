@@ -211,8 +211,8 @@ impl<'a> Demo<'a> {
                 );
             };
             let is_shown = match &event.what {
-                What::Fetched { .. } | What::Waiting { .. } | What::Failed { .. } => true,
-                What::Settled { object, .. } => object.starts_with("kustomization/"),
+                What::Fetched { .. } | What::Failed { .. } => true,
+                What::Settled { object, .. } | What::Waiting { object, .. } => object.starts_with("kustomization/"),
                 _ => false,
             };
             if is_shown {

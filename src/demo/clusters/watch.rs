@@ -171,7 +171,10 @@ fn readiness<K: kube::Resource<DynamicType = ()>>(
             object,
             revision: revision.map(str::to_owned),
         }),
-        ("False", "DependencyNotReady") => Some(What::Waiting { object, message }),
+        // Flux's words for "not yet".
+        ("False", "DependencyNotReady" | "ArtifactFailed" | "HealthCheckCanceled") => {
+            Some(What::Waiting { object, message })
+        }
         ("False", reason) => Some(What::Failed {
             object,
             reason: reason.to_owned(),
