@@ -8,7 +8,7 @@ ARGS ?=
 # Prints the folder of release builds.
 RELEASE = $(CARGO) metadata --format-version 1 --no-deps | sed -E 's/.*"target_directory":"([^"]*)".*/\1\/release/'
 
-.PHONY: help demo test check format lint deny generated generate bench clean-cache
+.PHONY: help demo test check format lint deny generated generate image-binary bench clean-cache
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -45,6 +45,9 @@ generated: ## Generated files are what their sources give
 
 generate: ## Write the generated files anew
 	hack/generate.sh
+
+image-binary: ## Build dist/fluxbot, a program without shared libraries, for the Dockerfile
+	hack/static.sh
 
 bench: ## Measure, with the peers where they can be had (docs/performance.md)
 	bench/run.sh

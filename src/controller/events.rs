@@ -116,8 +116,13 @@ impl Events {
                 record.metadata.push((key.clone(), value.clone()));
             }
         }
+        self.publish_to(object.object_ref(&()), controller, record);
+    }
+
+    /// The same for an object of which nothing but its name is understood.
+    pub fn publish_to(&self, object: ObjectReference, controller: &'static str, record: EventRecord) {
         let publication = Publication {
-            object: object.object_ref(&()),
+            object,
             controller,
             record,
             at: Timestamp::now(),

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use fluxbot_api::Reason;
+use fluxbot_api::{Fault, Reason};
 use fluxbot_git::{ObjectId, RefName, RefQuery};
 use tokio::sync::{OwnedMutexGuard, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -190,17 +190,46 @@ impl Landings {
             works.push(waiting.work);
             replies.push(waiting.reply);
         }
-        let mirrors = self.mirrors.clone();
-        let writing = Arc::clone(&repository);
-        let result = blocking(move || Ok(writing.writer(&mirrors)?.land(&works)?)).await;
-        if let Ok(landing) = &result {
-            self.tell(&repository.remote.url, landing);
-        }
-        for (index, reply) in replies.into_iter().enumerate() {
+        let results = self.land_together(&repository, works).await;
+        for (reply, result) in replies.into_iter().zip(results) {
             // A caller that went away needs no answer.
-            drop(reply.send(answer_for(index, &result)));
+            drop(reply.send(result));
         }
         drop(turn);
+    }
+
+    /// Lands some works in one push. When the server refuses it, each is tried alone: what a hook says of one commit is not to
+    /// stop the others.
+    async fn land_together(
+        &self,
+        repository: &Arc<Repository>,
+        works: Vec<Work>,
+    ) -> Vec<Result<LandedWork, LandError>> {
+        let count = works.len();
+        let alone = works.clone();
+        let result = self.land_once(repository, works).await;
+        let is_refused = |error: &LandError| {
+            error
+                .diagnosis
+                .is_some_and(|diagnosis| diagnosis.fault == Fault::PushRejected)
+        };
+        if count == 1 || !result.as_ref().is_err_and(is_refused) {
+            return (0..count).map(|index| answer_for(index, &result)).collect();
+        }
+        let mut results = Vec::new();
+        for work in alone {
+            let result = self.land_once(repository, vec![work]).await;
+            results.push(answer_for(0, &result));
+        }
+        results
+    }
+
+    async fn land_once(&self, repository: &Arc<Repository>, works: Vec<Work>) -> Result<Landing, LandError> {
+        let mirrors = self.mirrors.clone();
+        let writing = Arc::clone(repository);
+        let landing = blocking(move || Ok(writing.writer(&mirrors)?.land(&works)?)).await?;
+        self.tell(&repository.remote.url, &landing);
+        Ok(landing)
     }
 
     /// Tells the sources of a push.

@@ -4,10 +4,13 @@ use std::fmt;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{
+    DescriptorEncoder, EncodeLabelSet, EncodeLabelValue, EncodeMetric, LabelValueEncoder,
+};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets_range};
 use prometheus_client::registry::Registry;
 
@@ -54,6 +57,28 @@ struct ResultLabels {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct KindLabels {
     kind: &'static str,
+}
+
+/// The memory of the process, read when it is asked for.
+#[derive(Debug)]
+struct Memory;
+
+impl Collector for Memory {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        // Linux only; elsewhere the figure is missing. The page size is that of all platforms that the program is built for.
+        let Ok(statm) = std::fs::read_to_string("/proc/self/statm") else {
+            return Ok(());
+        };
+        let pages: Option<i64> = statm
+            .split_whitespace()
+            .nth(1)
+            .and_then(|pages| pages.parse().ok());
+        let gauge = ConstGauge::new(pages.unwrap_or_default().saturating_mul(4096));
+        let help = "Resident memory size in bytes";
+        let encoder =
+            encoder.encode_descriptor("process_resident_memory_bytes", help, None, gauge.metric_type())?;
+        gauge.encode(encoder)
+    }
 }
 
 /// The figures of the process.
@@ -118,6 +143,7 @@ impl Default for Metrics {
             "1 while this process holds the lease",
             metrics.leading.clone(),
         );
+        registry.register_collector(Box::new(Memory));
         Self { registry, ..metrics }
     }
 }

@@ -3,7 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use fluxbot_api::Reason;
+use fluxbot_api::condition::EventSeverity;
 use futures::StreamExt as _;
+use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Api;
 use kube::core::DeserializeGuard;
 use kube::runtime::{WatchStreamExt as _, watcher};
@@ -12,14 +16,16 @@ use tracing::warn;
 
 use super::cache::{Cache, Cached, Changed};
 use super::context::Context;
+use super::events::EventRecord;
 use super::health::Heart;
 use super::kinds::Reconciled;
+use crate::objects::ObjectKey;
 
 /// How long the API server may keep a watch open. A connection that died without a word is noticed after it.
 const WATCH_SECONDS: u32 = 120;
 
 /// What to do when an object changed: wake whoever depends on it. `None` before: it is new; `None` after: it is gone.
-pub type OnChange<K> = Box<dyn Fn(&crate::objects::ObjectKey, Option<&K>, Option<&K>) + Send + Sync>;
+pub type OnChange<K> = Box<dyn Fn(&ObjectKey, Option<&K>, Option<&K>) + Send + Sync>;
 
 /// Takes what is known of the objects of one kind, and tells whoever depends on them.
 pub struct Observer<K: Reconciled> {
@@ -60,13 +66,33 @@ impl<K: Reconciled> Observer<K> {
             good(&changed.old).as_deref(),
             good(&changed.new).as_deref(),
         );
-        if let Some(Cached::Bad { error, .. }) = &changed.new {
-            warn!(kind = K::KIND, object = %changed.key, %error, "object cannot be understood and was left alone");
-            self.context.metrics.invalid_object(K::KIND);
+        if let Some(Cached::Bad { metadata, error }) = &changed.new {
+            self.report_bad(&changed.key, metadata, error);
         }
         if changed.new.is_none() {
             self.context.metrics.forget(K::KIND, &changed.key);
         }
+    }
+}
+
+impl<K: Reconciled> Observer<K> {
+    /// Tells of an object that was stored under another schema: its status cannot be written, as it would not be read.
+    fn report_bad(&self, key: &ObjectKey, metadata: &ObjectMeta, error: &str) {
+        warn!(kind = K::KIND, object = %key, %error, "object cannot be understood and was left alone");
+        self.context.metrics.invalid_object(K::KIND);
+        let object = ObjectReference {
+            api_version: Some(K::api_version(&()).into_owned()),
+            kind: Some(K::KIND.to_owned()),
+            name: Some(key.name.clone()),
+            namespace: Some(key.namespace.clone()),
+            uid: metadata.uid.clone(),
+            resource_version: metadata.resource_version.clone(),
+            field_path: None,
+        };
+        let message = format!("the object cannot be understood and was left alone: {error}");
+        let record = EventRecord::new(EventSeverity::Error, Reason::Failed, &message);
+        let controller = K::STATUS_MANAGER.trim_start_matches("gotk-");
+        self.context.events.publish_to(object, controller, record);
     }
 }
 

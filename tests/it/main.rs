@@ -13,10 +13,12 @@
 mod api;
 mod architecture;
 mod chain;
+mod chart;
 mod commands;
 mod controller;
 mod files;
 mod harness;
+mod image_automation;
 mod main_job;
 mod source;
 mod support;

@@ -1,11 +1,13 @@
 //! Patches of a kustomization: reading them, and applying them to the objects that they are for.
 
+use fluxbot_yaml::Value;
+
 use crate::accumulate::Target;
 use crate::json_patch::{self, Operation};
 use crate::kustomization::{Patch, PatchOptions};
 use crate::merge::merge_object;
 use crate::objects;
-use crate::resource::{Resource, ResourceList};
+use crate::resource::{Resource, ResourceList, set_texts};
 use crate::selector::Selector;
 use crate::tree::Tree;
 use crate::{BuildError, BuildError as Error};
@@ -164,7 +166,7 @@ impl StrategicMerge {
     pub(crate) fn apply(self, all: &mut ResourceList) -> Result<(), String> {
         for patch in self.patches {
             let place = all.only(&patch.original_id())?;
-            merge_into(all, place, &patch, PatchOptions::default())?;
+            merge_into(all, place, &with_texts(&patch), PatchOptions::default())?;
             finish(all)?;
         }
         Ok(())
@@ -208,8 +210,9 @@ impl AnyPatch {
                 let Some(patch) = patches.first() else {
                     return Ok(());
                 };
+                let patch = with_texts(patch);
                 for place in target.select(all.items())? {
-                    merge_into(all, place, patch, options)?;
+                    merge_into(all, place, &patch, options)?;
                 }
                 finish(all)
             }
@@ -223,6 +226,31 @@ impl AnyPatch {
             (Content::Json(_), None) => Err(format!("must specify a target for JSON patch {source}")),
         }
     }
+}
+
+/// A patch whose labels and annotations are strings.
+///
+/// The original rewrites them so for `patchesStrategicMerge` and for patches with a target: a label that the patch sets to null
+/// becomes the string `null`, and without any the field is left alone.
+fn with_texts(patch: &Resource) -> Resource {
+    let mut patch = patch.clone();
+    let Some(Value::Map(metadata)) = patch.value.get_mut("metadata") else {
+        return patch;
+    };
+    for field in ["labels", "annotations"] {
+        let Some(Value::Map(entries)) = metadata.remove(field) else {
+            continue;
+        };
+        let texts = entries.into_iter().map(|(key, value)| {
+            let text = match &value {
+                Value::Null { written: true } => "null".to_owned(),
+                value => value.text().unwrap_or_default().into_owned(),
+            };
+            (key, text)
+        });
+        set_texts(metadata, field, texts.collect());
+    }
+    patch
 }
 
 /// Drops what was deleted and checks that no two objects are the same now.
@@ -249,7 +277,7 @@ fn merge_into(
     if let Some(fields) = patch.as_map_mut() {
         fields.insert("apiVersion".to_owned(), id.gvk.api_version().into());
     }
-    let object = std::mem::replace(&mut resource.value, fluxbot_yaml::Value::NULL);
+    let object = std::mem::replace(&mut resource.value, Value::NULL);
     let merged = merge_object(object, patch).map_err(|reason| format!("{id}: {reason}"))?;
     let Some(merged) = merged else {
         return Ok(());
@@ -281,7 +309,7 @@ fn patch_json(
     if remembers {
         resource.remember_id();
     }
-    let object = std::mem::replace(&mut resource.value, fluxbot_yaml::Value::NULL);
+    let object = std::mem::replace(&mut resource.value, Value::NULL);
     resource.value = json_patch::apply(object, operations).map_err(|reason| format!("{id}: {reason}"))?;
     Ok(())
 }

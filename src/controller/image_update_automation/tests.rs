@@ -1,7 +1,11 @@
+use fluxbot_api::Fault;
+use fluxbot_api::condition::ConditionType;
 use fluxbot_api::image::ImageUpdateAutomationStatus;
 use rstest::rstest;
 
+use super::plan::UP_TO_DATE;
 use super::*;
+use crate::committer::CommitPlan;
 use crate::controller::outcome::{Change, Status};
 
 const HEAD: &str = "1111111111111111111111111111111111111111";

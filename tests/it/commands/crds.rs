@@ -8,7 +8,7 @@ async fn every_kind_is_printed_as_the_chart_has_it() {
     let run = Fluxbot::new(["crds"]).run().await;
     let printed = run.success();
     let mut kinds = 0;
-    for entry in std::fs::read_dir(project_root().join("charts/fluxbot/crds")).unwrap() {
+    for entry in std::fs::read_dir(project_root().join("charts/fluxbot/files/crds")).unwrap() {
         let path = entry.unwrap().path();
         let text = std::fs::read_to_string(&path).unwrap();
         assert!(

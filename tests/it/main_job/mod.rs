@@ -1,6 +1,6 @@
 //! The main job in a cluster, with the program as its own process: tag, commit, sync, running object.
 
-mod fixture;
+pub mod fixture;
 mod kill;
 mod lifecycle;
 mod the_loop;

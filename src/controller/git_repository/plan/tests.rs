@@ -176,6 +176,7 @@ fn an_empty_repository_is_told_from_a_missing_reference() {
     assert_eq!(empty.failure.message, text);
     assert_eq!(empty.condition, ConditionType::FetchFailed);
     let missing = SourceFault::resolve(&ResolveError::NoReference {
+        url: "https://git.example.org/fleet".to_owned(),
         name: "refs/heads/main".to_owned(),
     });
     assert_eq!(missing.failure.reason, Reason::GitOperationFailed);

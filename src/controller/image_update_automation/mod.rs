@@ -1,35 +1,32 @@
 //! Reconciles `ImageUpdateAutomation`: writes what the policies selected into Git.
 
+mod plan;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use fluxbot_api::condition::{ConditionType, EventSeverity};
+use fluxbot_api::condition::EventSeverity;
 use fluxbot_api::image::{ImagePolicy, ImageRef as ApiImageRef, ImageUpdateAutomation};
 use fluxbot_api::source::GitRepository;
-use fluxbot_api::{Fault, Reason, annotation};
-use fluxbot_git::ObjectId;
+use fluxbot_api::{Reason, annotation};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use tracing::warn;
 
+use self::plan::{
+    done, failure, is_ready, list, planning_failed, push_message, revision, selections, settled_at, source_of,
+};
 use super::attempt::{Attempt, Reconciler};
 use super::context::{Caches, Context, Queues};
 use super::kinds::Reconciled;
-use super::landing::{LandError, LandedWork, Landings, Remote};
+use super::landing::{LandError, Landings, Remote};
 use super::outcome::{self, Announce, Done, Failure, Recovery, Requeue};
 use super::wake;
 use super::watch::OnChange;
-use crate::committer::{self, Commit, CommitPlan, PlanDefaults, PlanError, Work};
+use crate::committer::{self, Commit, PlanDefaults, Work};
 use crate::git::{AccessSources, GitAccess};
-use crate::image::{ImageRef, PolicyKey, Selections};
+use crate::image::Selections;
 use crate::objects::{ObjectKey, admits, check_selector};
 use crate::setters::ChangeSet;
-
-/// Flux's message, also right after a push.
-const UP_TO_DATE: &str = "repository up-to-date";
-
-/// Changes that an event lists.
-const MAX_LISTED: usize = 50;
 
 /// Writes to Git.
 pub struct ImageUpdateAutomationReconciler {
@@ -249,99 +246,6 @@ impl ImageUpdateAutomationReconciler {
     }
 }
 
-/// The source that an automation refers to; its own namespace is the default.
-fn source_of(automation: &ImageUpdateAutomation) -> ObjectKey {
-    let reference = &automation.spec.source_ref;
-    let namespace = automation.metadata.namespace.as_deref().unwrap_or_default();
-    ObjectKey::referred(namespace, reference.namespace.as_deref(), &reference.name)
-}
-
-fn is_ready(automation: &ImageUpdateAutomation) -> bool {
-    let conditions = automation.status.as_ref().map(|status| &status.conditions);
-    let ready = conditions.and_then(|conditions| outcome::find(conditions, ConditionType::Ready));
-    ready.is_some_and(|ready| ready.status == "True")
-}
-
-/// The head at which an automation has nothing to do, when all else is as it was at its last run.
-fn settled_at(
-    automation: &ImageUpdateAutomation,
-    plan: &CommitPlan,
-    policies: &BTreeMap<String, ApiImageRef>,
-) -> Option<ObjectId> {
-    let status = automation.status.as_ref()?;
-    let is_same = status.observed_generation == automation.metadata.generation
-        && plan.push_branch == plan.checkout_branch
-        && status.observed_policies == *policies
-        && is_ready(automation);
-    let revision = status.observed_source_revision.as_deref().filter(|_| is_same)?;
-    let (branch, commit) = revision.rsplit_once("@sha1:")?;
-    (branch == plan.checkout_branch).then(|| commit.parse().ok())?
-}
-
-/// The revision that the work was done on, as Flux writes it: with a push branch of its own, that of the other branch.
-fn revision(plan: &CommitPlan, landed: &LandedWork) -> Option<String> {
-    let head = if plan.push_branch == plan.checkout_branch {
-        landed.push_head
-    } else {
-        landed.checkout_head
-    };
-    Some(format!("{}@sha1:{}", plan.checkout_branch, head?))
-}
-
-/// The images to write. What cannot stand in a file is left out, and never stops the others.
-fn selections(automation: &ObjectKey, policies: &BTreeMap<String, ApiImageRef>) -> Selections {
-    let mut selections = Selections::new();
-    for (name, latest) in policies {
-        match ImageRef::new(&latest.name, &latest.tag, latest.digest.clone()) {
-            Ok(image) => {
-                selections.insert(PolicyKey::new(&automation.namespace, name), image);
-            }
-            Err(error) => warn!(%automation, policy = name, %error, "left out a policy"),
-        }
-    }
-    selections
-}
-
-fn planning_failed(error: &PlanError) -> Failure {
-    let message = error.to_string();
-    match error {
-        PlanError::MissingGit | PlanError::Unsupported(_) => {
-            Failure::stalled(Reason::InvalidSourceConfiguration, message)
-        }
-        PlanError::Template(_) => Failure::stalled(
-            Reason::GitOperationFailed,
-            format!("failed to update source: {message}"),
-        ),
-        PlanError::PathOutside(_) => Failure::stalled(
-            Reason::UpdateFailed,
-            format!("failed to apply policies: {message}"),
-        ),
-    }
-}
-
-/// The failure of an automation whose work was not landed.
-fn failure(error: &LandError, source: &GitRepository) -> Failure {
-    let refused = error
-        .diagnosis
-        .is_some_and(|diagnosis| diagnosis.fault == Fault::AuthorizationFailed);
-    let namespace = source.key().namespace;
-    let origin = match &source.spec.secret_ref {
-        _ if !refused => String::new(),
-        Some(secret) => format!("; see Secret '{namespace}/{}'", secret.name),
-        None => format!("; GitRepository '{}' has no spec.secretRef", source.key()),
-    };
-    Failure::new(error.reason, format!("{}{origin}", error.message)).diagnosed(error.diagnosis)
-}
-
-fn done(requeue: Requeue, announce: Announce) -> Done {
-    Done {
-        reason: Reason::Succeeded,
-        message: UP_TO_DATE.to_owned(),
-        requeue,
-        announce,
-    }
-}
-
 /// Tells of a commit: the text is Flux's, the metadata is for programs.
 fn announce(
     attempt: &mut Attempt<ImageUpdateAutomation>,
@@ -360,26 +264,6 @@ fn announce(
         .with(annotation::BRANCH, &commit.branch)
         .with(annotation::IMAGES, images.join("\n"))
         .with(annotation::CHANGES, list(changes));
-}
-
-fn push_message(commit: &Commit) -> String {
-    let short = commit.id.get(..7).unwrap_or(&commit.id);
-    format!(
-        "pushed commit '{short}' to branch '{}'\n{}",
-        commit.branch, commit.message
-    )
-}
-
-fn list(changes: &ChangeSet) -> String {
-    let all: Vec<String> = changes
-        .changes()
-        .map(|(path, change)| format!("{path}:{} {} -> {}", change.line, change.old, change.new))
-        .collect();
-    let mut listed: Vec<String> = all.iter().take(MAX_LISTED).cloned().collect();
-    if all.len() > MAX_LISTED {
-        listed.push(format!("and {} more", all.len() - MAX_LISTED));
-    }
-    listed.join("\n")
 }
 
 #[cfg(test)]

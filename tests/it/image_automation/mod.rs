@@ -1,0 +1,7 @@
+//! The reconcilers against a real API server, a real registry and a real Git server.
+
+mod automations;
+mod fixture;
+mod policies;
+mod repositories;
+mod sync;
