@@ -8,8 +8,8 @@ use anyhow::Context as _;
 use tokio::process::{ChildStdin, ChildStdout, Command};
 use tokio::sync::watch;
 
-/// How long a process may take to end after it was asked to.
-const GRACE: Duration = Duration::from_secs(15);
+/// How long a process may take to end after it was asked to; a controller gives running work 20 seconds.
+const GRACE: Duration = Duration::from_secs(30);
 
 /// What a process is for: in this order they are stopped.
 #[derive(Clone, Copy, PartialEq, Eq)]
