@@ -5,15 +5,24 @@ SHELL := /bin/bash
 CARGO ?= cargo
 # What the demo is started with, for example `make demo ARGS=--once`.
 ARGS ?=
+# Prints the folder of release builds.
+RELEASE = $(CARGO) metadata --format-version 1 --no-deps | sed -E 's/.*"target_directory":"([^"]*)".*/\1\/release/'
 
 .PHONY: help demo test check format lint deny generated generate image-binary bench clean-cache
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-demo: ## Watch the main job on real parts: a new tag in a registry becomes a commit (ARGS=--once ends by itself)
+demo: ## Watch the main job on two clusters: a new tag becomes a commit and runs (ARGS=--once ends by itself)
+ifeq (,$(findstring --no-cluster,$(ARGS)))
+	tests/servers/build.sh control-plane >/dev/null
+endif
 	$(CARGO) build --locked --release --features demo --bin fluxbot
-	@"$$($(CARGO) metadata --format-version 1 --no-deps | sed -E 's/.*"target_directory":"([^"]*)".*/\1/')/release/fluxbot" demo --no-cluster $(ARGS)
+ifeq (,$(findstring --no-cluster,$(ARGS)))
+	@FLUXBOT_CONTROL_PLANE="$$(tests/servers/build.sh control-plane)" "$$($(RELEASE))/fluxbot" demo $(ARGS)
+else
+	@"$$($(RELEASE))/fluxbot" demo $(ARGS)
+endif
 
 test: ## Build the test servers and run all tests
 	tests/servers/build.sh
@@ -42,6 +51,7 @@ image-binary: ## Build dist/fluxbot, a program without shared libraries, for the
 
 bench: ## Measure, with the peers where they can be had (docs/performance.md)
 	bench/run.sh
+	bench/latency.sh
 
 clean-cache: ## Remove the test servers and tools that were built into the cache
 	rm -rf "$${FLUXBOT_CACHE:-$${XDG_CACHE_HOME:-$$HOME/.cache}/fluxbot}"/{test-servers,tools}

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -12,12 +13,21 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::Response;
 use sha2::{Digest, Sha256};
+use tokio::sync::mpsc::UnboundedSender;
 
 /// Largest blob or manifest that the demo accepts, in bytes.
 const MAX_BODY: usize = 64 << 20;
 
-#[derive(Default)]
+/// A tag that was set, as a registry's webhook tells it.
+pub(super) struct Pushed {
+    /// The image without the registry's name.
+    pub repository: String,
+    pub tag: String,
+    pub at: Instant,
+}
+
 struct Store {
+    webhook: UnboundedSender<Pushed>,
     repositories: HashMap<String, Repository>,
     blobs: HashMap<String, Bytes>,
     uploads: HashMap<u64, Vec<u8>>,
@@ -34,12 +44,19 @@ struct Repository {
 
 type Shared = Arc<Mutex<Store>>;
 
-/// The registry's routes, to be served on any listener.
-pub fn router() -> Router {
+/// The registry's routes, to be served on any listener. `webhook` hears of each tag that is set.
+pub(super) fn router(webhook: UnboundedSender<Pushed>) -> Router {
+    let store = Store {
+        webhook,
+        repositories: HashMap::new(),
+        blobs: HashMap::new(),
+        uploads: HashMap::new(),
+        last_upload: 0,
+    };
     Router::new()
         .fallback(handle)
         .layer(DefaultBodyLimit::max(MAX_BODY))
-        .with_state(Shared::default())
+        .with_state(Arc::new(Mutex::new(store)))
 }
 
 /// The digest under which registries know `content`.
@@ -176,6 +193,12 @@ fn manifest(store: &mut Store, name: &str, reference: &str, call: &Call) -> Resp
             .insert(digest.clone(), (media_type, call.body.clone()));
         if !reference.contains(':') {
             repository.tags.insert(reference.to_owned(), digest.clone());
+            // The demo may have no use for it.
+            drop(store.webhook.send(Pushed {
+                repository: name.to_owned(),
+                tag: reference.to_owned(),
+                at: Instant::now(),
+            }));
         }
         return created(&format!("/v2/{name}/manifests/{digest}"), &digest);
     }

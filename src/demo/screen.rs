@@ -5,20 +5,21 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use super::cluster::{Cluster, Event, What};
-use super::scenario::Scene;
+use super::chain::{Chain, Event, What};
 
 /// Prints a line. A reader that has gone is no reason to stop: with `--once` the exit code still tells.
 macro_rules! say {
     ($($text:tt)*) => { drop(writeln!(stdout(), $($text)*)) };
 }
 
+pub(super) use say;
+
 /// How many digits of a commit's id are shown.
 const SHORT_ID: usize = 7;
 
 /// One line of the summary.
 pub(super) struct SummaryRow {
-    title: &'static str,
+    title: String,
     seen: Option<Duration>,
     selected: Option<Duration>,
     committed: Option<Duration>,
@@ -26,9 +27,9 @@ pub(super) struct SummaryRow {
 }
 
 impl SummaryRow {
-    pub(super) fn new(scene: &Scene) -> Self {
+    pub(super) fn new(title: &str) -> Self {
         Self {
-            title: scene.title,
+            title: title.to_owned(),
             seen: None,
             selected: None,
             committed: None,
@@ -62,7 +63,7 @@ impl Screen {
         }
     }
 
-    fn paint(&self, code: &str, text: &str) -> String {
+    pub(super) fn paint(&self, code: &str, text: &str) -> String {
         if self.colours {
             format!("\u{1b}[{code}m{text}\u{1b}[0m")
         } else {
@@ -79,8 +80,8 @@ impl Screen {
         say!("  Git server  http://{git}/fleet.git  (git http-backend)");
     }
 
-    pub(super) fn cluster(name: &str, cluster: &Cluster) {
-        let objects = &cluster.objects;
+    pub(super) fn chain(name: &str, chain: &Chain) {
+        let objects = &chain.objects;
         say!(
             "  {name:<11} {} image repositories, {} policies, {} automations in clusters/{name}",
             objects.repositories.len(),
@@ -90,7 +91,11 @@ impl Screen {
     }
 
     pub(super) fn scene(&self, number: usize, title: &str) {
-        say!("\n{}", self.paint("1", &format!("{number}. {title}")));
+        self.heading(&format!("{number}. {title}"));
+    }
+
+    pub(super) fn heading(&self, text: &str) {
+        say!("\n{}", self.paint("1", text));
     }
 
     fn step(&self, after: Option<Duration>, colour: &str, word: &str, text: &str) {
@@ -237,6 +242,6 @@ impl Screen {
     }
 }
 
-fn short(commit: &str) -> &str {
+pub(super) fn short(commit: &str) -> &str {
     commit.get(..SHORT_ID).unwrap_or(commit)
 }

@@ -61,8 +61,22 @@ required() {
   awk -v module="$2" '$1 == module { print $2; exit }' "$sources/$1/go.mod"
 }
 
+# Of what go build -v says, every hundredth package with its number; everything else as it is.
+progress() {
+  local total=$1 count=0 line
+  while IFS= read -r line; do
+    case $line in
+      *[\ :]*) echo "$line" ;;
+      *)
+        count=$((count + 1))
+        if [ $((count % 100)) -eq 0 ]; then echo "  $count of $total packages" >&2; fi
+        ;;
+    esac
+  done >&2
+}
+
 build() {
-  local name=$1 directory=$2 started=$SECONDS unfinished package flags
+  local name=$1 directory=$2 started=$SECONDS unfinished package flags total
   if ! command -v go >/dev/null; then
     echo "building the test server $name needs Go 1.26 or newer: https://go.dev/dl" >&2
     return 1
@@ -75,9 +89,12 @@ build() {
   # nobody ever sees half of it.
   unfinished=$(mktemp "$directory/.building.XXXXXX")
   { read -r package && read -r flags; } < <(target "$name")
+  export CGO_ENABLED=0 GOFLAGS=-mod=readonly GOWORK=off
+  # What is compiled already is not counted, so fewer may come.
+  total=$(cd "$sources/$name" && go list -deps "$package" | wc -l)
   if ! (cd "$sources/$name" &&
-    CGO_ENABLED=0 GOFLAGS=-mod=readonly GOWORK=off \
-      go build -buildvcs=false -trimpath -gcflags=all=-dwarf=false -ldflags="$flags" -o "$unfinished" "$package" >&2); then
+    go build -v -buildvcs=false -trimpath -gcflags=all=-dwarf=false -ldflags="$flags" -o "$unfinished" "$package" 2>&1 |
+      progress "$total"); then
     rm -f "$unfinished"
     rmdir "$directory" 2>/dev/null || true
     echo "building the test server $name failed" >&2

@@ -181,8 +181,9 @@ pub fn on_change(context: &Context, waits: Arc<Waits>) -> OnChange<Kustomization
     Box::new(move |key, old, new| {
         let queue = &queues.kustomizations;
         if is_due(old, new) {
-            queue.wake(key);
+            // In this order: a run that the wake starts must not be interrupted by what it was started for.
             waits.interrupt(key, &subject(Kustomization::KIND, key));
+            queue.wake(key);
         }
         if new.is_none() {
             queue.forget(key);
@@ -207,7 +208,7 @@ pub fn source_changed(context: &Context, waits: &Waits, source: &SourceKey) {
         .select(|object| plan::source_key(&object.key(), &object.spec.source_ref) == *source);
     for user in users {
         let key = user.key();
-        context.queues.kustomizations.wake(&key);
         waits.interrupt(&key, &trigger);
+        context.queues.kustomizations.wake(&key);
     }
 }

@@ -45,6 +45,7 @@ macro_rules! for_every_kind {
 mod constraints;
 mod damaged;
 mod definitions;
+mod fleet;
 mod manifests;
 mod rules;
 mod versions;

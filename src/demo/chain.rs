@@ -1,4 +1,4 @@
-//! The chain of one cluster, kept warm: it watches the registry and lands what its policies select.
+//! The chain of one cluster without the cluster, kept warm: it watches the registry and lands what its policies select.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -60,8 +60,8 @@ pub(super) enum What {
     Failed { reason: String },
 }
 
-/// One cluster.
-pub(super) struct Cluster {
+/// The chain of one cluster.
+pub(super) struct Chain {
     name: String,
     pub objects: ObjectSet,
     scanner: Scanner,
@@ -72,7 +72,7 @@ pub(super) struct Cluster {
     retry: bool,
 }
 
-impl Cluster {
+impl Chain {
     /// Reads the cluster's objects from the repository.
     pub(super) async fn open(
         name: &str,
@@ -97,7 +97,7 @@ impl Cluster {
         let files = GitTree::of_commit(snapshot, &head)?;
         let objects = update::load_objects(&[(&files, &format!("clusters/{name}"))])?;
         let scanner = Scanner::new(Registry::new(clients), Keychain::default());
-        let mut cluster = Self {
+        let mut chain = Self {
             name: name.to_owned(),
             objects,
             scanner,
@@ -107,16 +107,16 @@ impl Cluster {
             retry: false,
         };
         // The first round learns what is there already; nothing has to change.
-        let scans = cluster.scanner.scan(&cluster.objects, &|_| ()).await;
-        for outcome in update::select(&cluster.objects, &scans) {
+        let scans = chain.scanner.scan(&chain.objects, &|_| ()).await;
+        for outcome in update::select(&chain.objects, &scans) {
             if let Ok(image) = outcome.result {
-                cluster.selected.insert(outcome.policy, image);
+                chain.selected.insert(outcome.policy, image);
             }
         }
         for (key, scan) in scans {
-            cluster.tags.insert(key, scan.result.map_err(anyhow::Error::msg)?);
+            chain.tags.insert(key, scan.result.map_err(anyhow::Error::msg)?);
         }
-        Ok(cluster)
+        Ok(chain)
     }
 
     /// Scans, selects and lands, round after round.
