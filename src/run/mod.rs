@@ -177,6 +177,8 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), RunError
 
     // Until the process is asked to stop, or a part of it ends by itself.
     let ended = tokio::select! {
+        // In this order: a stop makes parts end too.
+        biased;
         () = stop.cancelled() => None,
         () = halt.cancelled() => None,
         ended = tasks.next() => ended,

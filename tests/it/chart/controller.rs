@@ -62,7 +62,6 @@ fn refused(controller: &Controller) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "the reconcilers are not part of the process yet"]
 async fn under_lockdown_the_controller_applies_with_the_rights_of_the_team() {
     let team = Team::new("lockdown", &["web"], false).await;
     let namespace = team.namespace.name();
@@ -99,7 +98,6 @@ async fn under_lockdown_the_controller_applies_with_the_rights_of_the_team() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "the reconcilers are not part of the process yet"]
 async fn image_only_commits_with_rights_that_can_change_no_workload() {
     let team = Team::new("image-only", &["web"], false).await;
     let values = ["--set=controllers={image}", "--set=watchAllNamespaces=false"];

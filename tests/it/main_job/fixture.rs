@@ -23,7 +23,6 @@ pub struct Team {
     pub namespace: Namespace,
     pub registry: Registry,
     pub repository: Repository,
-    pub apps: Vec<String>,
 }
 
 impl Team {
@@ -69,7 +68,6 @@ impl Team {
             namespace,
             registry,
             repository,
-            apps: apps.iter().map(|app| (*app).to_owned()).collect(),
         }
     }
 
@@ -112,7 +110,10 @@ impl Team {
         let wanted = format!("{}:{tag}", self.image(app));
         let deployments: Api<Deployment> = self.api();
         eventually(&format!("{app} runs {tag}"), async || {
-            let deployment = deployments.get(app).await.map_err(|error| error.to_string())?;
+            let deployment = match deployments.get(app).await {
+                Ok(deployment) => deployment,
+                Err(error) => return Err(format!("{error}\n{}", self.states().await)),
+            };
             let container = deployment
                 .spec
                 .unwrap()
