@@ -53,7 +53,7 @@ pub trait Reconciler: Send + Sync + 'static {
     /// How long one run may take.
     fn deadline(&self, object: &Self::Kind) -> Duration {
         let _ = object;
-        Duration::from_secs(10 * 60)
+        Duration::from_mins(10)
     }
 }
 

@@ -31,7 +31,7 @@ use super::watch::Observer;
 const SHOW_PROGRESS_AFTER: Duration = Duration::from_millis(500);
 
 /// How long past its deadline a run may hang before the process counts as dead.
-const HANGING: Duration = Duration::from_secs(120);
+const HANGING: Duration = Duration::from_mins(2);
 
 /// How long runs may go on after a stop was asked for.
 const GRACE: Duration = Duration::from_secs(20);
@@ -145,11 +145,10 @@ impl<R: Reconciler> Drive<R> {
         if is_deleted {
             return self.finalize(object, writer, slot).await;
         }
-        if !has_finalizer && self.reconciler.needs_finalizer(&object) {
-            if let Err(error) = writer.set_finalizer(FINALIZER, true).await {
+        if !has_finalizer && self.reconciler.needs_finalizer(&object)
+            && let Err(error) = writer.set_finalizer(FINALIZER, true).await {
                 return self.status_failed(key, &error);
             }
-        }
         if object.is_suspended() {
             debug!(kind = R::Kind::KIND, %key, "suspended");
             return None;

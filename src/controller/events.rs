@@ -31,7 +31,7 @@ const MAX_NOTE: usize = 1024;
 const TIMEOUT: Duration = Duration::from_secs(15);
 
 /// An event that repeats within this time is counted up instead of created anew.
-const REPEATS_WITHIN: Duration = Duration::from_secs(60 * 60);
+const REPEATS_WITHIN: Duration = Duration::from_hours(1);
 
 /// Events whose repetition is recognised.
 const MAX_REMEMBERED: usize = 1024;

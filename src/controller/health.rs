@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// A loop that gave no sign for this long has stopped.
-const SILENCE: Duration = Duration::from_secs(60);
+const SILENCE: Duration = Duration::from_mins(1);
 
 /// The API server counts as unreachable after failures for this long.
 const UNREACHABLE: Duration = Duration::from_secs(15);

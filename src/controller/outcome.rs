@@ -13,7 +13,7 @@ use super::events::EventRecord;
 const MIN_BACKOFF: Duration = Duration::from_millis(750);
 
 /// Longest pause after a failure (Flux: `--max-retry-delay` is 15 minutes; a fault that ended should not be felt as long).
-const MAX_BACKOFF: Duration = Duration::from_secs(5 * 60);
+const MAX_BACKOFF: Duration = Duration::from_mins(5);
 
 /// Longest message that the API server takes in a condition.
 const MAX_MESSAGE: usize = 32_768;

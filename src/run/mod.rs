@@ -30,14 +30,14 @@ use crate::scanner::Registry;
 use crate::source::{Retention, SourceStore, Storage, serve};
 
 /// How long the API server may be silent on a connection: longer than it keeps a watch open.
-const READ_TIMEOUT: Duration = Duration::from_secs(180);
+const READ_TIMEOUT: Duration = Duration::from_mins(3);
 
 /// How long events may take to go out after everything else has ended.
 const EVENTS_GRACE: Duration = Duration::from_secs(3);
 
 /// How often mirrors that nobody uses are looked for, and how long nobody must have used them.
-const SWEEP_EVERY: Duration = Duration::from_secs(60 * 60);
-const UNUSED: Duration = Duration::from_secs(24 * 60 * 60);
+const SWEEP_EVERY: Duration = Duration::from_hours(1);
+const UNUSED: Duration = Duration::from_hours(24);
 
 /// Why the controller ended.
 #[derive(Debug, thiserror::Error)]
@@ -241,10 +241,7 @@ impl Parts<'_> {
             self.config.storage_path.join("mirrors"),
             self.context.http.clone(),
         );
-        let storage = match self.config.runs(Part::Source) {
-            true => Some(self.serve_artifacts(tasks).await?),
-            false => None,
-        };
+        let storage = if self.config.runs(Part::Source) { Some(self.serve_artifacts(tasks).await?) } else { None };
         let is_source = storage.is_some();
         let git = git_repository::on_change(self.context, Arc::clone(&waits));
         let git = self.watch(tasks, |context| &context.caches.git_repositories, is_source, git);

@@ -190,7 +190,7 @@ impl Fetch {
         match self.storage.collect_garbage(&self.key, &artifact, now) {
             Ok(removed) if removed.is_empty() => {}
             Ok(removed) => {
-                debug!(object = %self.object.key(), count = removed.len(), "removed old artifacts")
+                debug!(object = %self.object.key(), count = removed.len(), "removed old artifacts");
             }
             Err(error) => warn!(object = %self.object.key(), %error, "old artifacts could not be removed"),
         }

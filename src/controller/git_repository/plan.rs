@@ -13,7 +13,7 @@ use crate::source::git::{FaultKind, ResolveError};
 use crate::source::{Revision, StorageError};
 
 /// How long one look at the Git server may take when `spec.timeout` does not say.
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
+const DEFAULT_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// How soon a missing or bad Secret is looked at again: nothing tells when it is mended.
 const SECRET_PAUSE: Duration = Duration::from_secs(5);

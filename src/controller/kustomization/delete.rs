@@ -18,7 +18,7 @@ use crate::sync::{Appliers, DeleteOptions};
 const TIMEOUT: Duration = Duration::from_secs(15);
 
 /// How long objects may take to go when the spec does not say.
-const DEFAULT_TERMINATION: Duration = Duration::from_secs(120);
+const DEFAULT_TERMINATION: Duration = Duration::from_mins(2);
 
 /// Deletes what the deletion policy says. Nothing while the object is suspended.
 pub(super) async fn delete(
@@ -79,7 +79,7 @@ pub(super) async fn delete(
 }
 
 fn policy(spec: &KustomizationSpec) -> DeletionPolicy {
-    spec.deletion_policy.clone().unwrap_or_default()
+    spec.deletion_policy.unwrap_or_default()
 }
 
 fn deletes(spec: &KustomizationSpec) -> bool {

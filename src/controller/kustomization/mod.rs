@@ -40,7 +40,7 @@ use crate::source::{SourceKey, SourceStore, Storage};
 use crate::sync::{Appliers, Limits};
 
 /// What the phases of a run may take beyond their timeouts: requests under way that come to their end.
-const SLACK: Duration = Duration::from_secs(120);
+const SLACK: Duration = Duration::from_mins(2);
 
 /// Reconciles `Kustomization`.
 pub struct KustomizationReconciler {

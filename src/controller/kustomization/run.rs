@@ -25,7 +25,7 @@ use crate::sync::{
 };
 
 /// How long the objects of an awaited stage are waited for, as in Flux.
-const STAGE_TIMEOUT: Duration = Duration::from_secs(60);
+const STAGE_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// A wait for health that takes longer than this is shown in the status.
 const SHOW_WAIT_AFTER: Duration = Duration::from_millis(500);
@@ -285,15 +285,12 @@ impl Run<'_> {
     }
 
     fn unhealthy(&self, error: &WaitError, took: &fluxbot_api::Duration) -> Failure {
-        match (error, self.underway.trigger()) {
-            (WaitError::Cancelled, Some(trigger)) => {
-                let text = format!("New reconciliation triggered by {trigger}");
-                Failure::new(Reason::HealthCheckCanceled, text).severity(EventSeverity::Info)
-            }
-            _ => {
-                let text = format!("health check failed after {took}: {error}");
-                Failure::new(Reason::HealthCheckFailed, text)
-            }
+        if let (WaitError::Cancelled, Some(trigger)) = (error, self.underway.trigger()) {
+            let text = format!("New reconciliation triggered by {trigger}");
+            Failure::new(Reason::HealthCheckCanceled, text).severity(EventSeverity::Info)
+        } else {
+            let text = format!("health check failed after {took}: {error}");
+            Failure::new(Reason::HealthCheckFailed, text)
         }
     }
 

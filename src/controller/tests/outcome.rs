@@ -26,7 +26,7 @@ fn done(message: &str) -> Result<Done, Failure> {
     Ok(Done {
         reason: Reason::Succeeded,
         message: message.to_owned(),
-        requeue: Requeue::After(Duration::from_secs(60)),
+        requeue: Requeue::After(Duration::from_mins(1)),
         announce: Announce::Change,
     })
 }
@@ -51,7 +51,7 @@ fn a_success_is_ready_at_the_generation_that_was_reconciled() {
     ]
     "#);
     assert_eq!(settled.observed_generation, Some(3));
-    assert_eq!(settled.requeue, Requeue::After(Duration::from_secs(60)));
+    assert_eq!(settled.requeue, Requeue::After(Duration::from_mins(1)));
     assert_eq!(settled.event.unwrap().severity, EventSeverity::Info);
 }
 

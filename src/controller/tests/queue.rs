@@ -37,16 +37,16 @@ async fn a_wake_during_a_run_is_kept_until_the_run_has_ended() {
         due(&queue, MOMENT).await.is_empty(),
         "an object never runs twice at once"
     );
-    queue.finish(&key("a"), Some(Duration::from_secs(60)));
+    queue.finish(&key("a"), Some(Duration::from_mins(1)));
     assert_eq!(due(&queue, MOMENT).await, ["a"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn of_two_times_the_earlier_counts() {
     let queue = Queue::default();
-    queue.wake_after(&key("a"), Duration::from_secs(60));
+    queue.wake_after(&key("a"), Duration::from_mins(1));
     queue.wake_after(&key("a"), Duration::from_secs(5));
-    queue.wake_after(&key("a"), Duration::from_secs(600));
+    queue.wake_after(&key("a"), Duration::from_mins(10));
     assert!(due(&queue, Duration::from_secs(4)).await.is_empty());
     assert_eq!(due(&queue, Duration::from_secs(2)).await, ["a"]);
 }
@@ -54,7 +54,7 @@ async fn of_two_times_the_earlier_counts() {
 #[tokio::test(start_paused = true)]
 async fn a_wake_comes_through_while_the_queue_waits_for_a_later_object() {
     let queue = std::sync::Arc::new(Queue::default());
-    queue.wake_after(&key("late"), Duration::from_secs(3600));
+    queue.wake_after(&key("late"), Duration::from_hours(1));
     let waiting = tokio::spawn({
         let queue = std::sync::Arc::clone(&queue);
         async move { queue.next().await }
@@ -76,7 +76,7 @@ async fn nothing_planned_survives_the_object() {
     queue.forget(&key("a"));
     queue.forget(&key("b"));
     queue.finish(&key("b"), None);
-    assert!(due(&queue, Duration::from_secs(60)).await.is_empty());
+    assert!(due(&queue, Duration::from_mins(1)).await.is_empty());
     assert_eq!(queue.failures(&key("b")), 0);
 }
 

@@ -77,7 +77,7 @@ impl Default for ApplyOptions {
             force: false,
             custom_stage_kinds: BTreeSet::new(),
             override_managers: Vec::new(),
-            stage_timeout: Duration::from_secs(60),
+            stage_timeout: Duration::from_mins(1),
         }
     }
 }

@@ -39,7 +39,7 @@ pub struct WaitOptions {
 impl Default for WaitOptions {
     fn default() -> Self {
         Self {
-            timeout: Duration::from_secs(60),
+            timeout: Duration::from_mins(1),
             fail_fast: true,
             jobs_with_ttl: BTreeSet::new(),
         }

@@ -76,10 +76,10 @@ impl Health {
 /// The health of an object, computed from the object alone.
 ///
 /// It follows `Compute` of kstatus (fluxcd/cli-utils 1.3.0): an object that is being deleted is Terminating; one whose
-/// controller has not seen its generation, or that has a true condition Reconciling, is InProgress; a true condition Stalled is
+/// controller has not seen its generation, or that has a true condition Reconciling, is `InProgress`; a true condition Stalled is
 /// Failed; then come the rules of built-in kinds; then the condition Ready; and an object that has none of these is Current.
 /// Two rules need more than the object: a Job is Current only when it is complete, as Flux has it (kstatus is content when it
-/// has started), and a pod that cannot be scheduled is always InProgress (kstatus calls it Failed after 15 seconds by the clock,
+/// has started), and a pod that cannot be scheduled is always `InProgress` (kstatus calls it Failed after 15 seconds by the clock,
 /// which Flux ignores for the pods of a Deployment, because an autoscaler may resolve it).
 #[must_use]
 pub fn compute(object: &Value) -> Health {

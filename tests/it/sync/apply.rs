@@ -165,7 +165,7 @@ async fn a_definition_and_an_object_of_it_are_applied_at_once() {
     assert_eq!(
         world.log(&applied),
         [
-            format!("CustomResourceDefinition/widgets.$NS.example.com created"),
+            "CustomResourceDefinition/widgets.$NS.example.com created".to_string(),
             "Widget/$NS/w created".to_owned()
         ]
     );

@@ -25,7 +25,7 @@ spec:
 async fn a_deployment_that_becomes_ready_ends_the_wait() {
     let world = World::new("ready").await;
     let applied = world.apply(&deployment("")).await;
-    world.wait(&applied, Duration::from_secs(60)).await.unwrap();
+    world.wait(&applied, Duration::from_mins(1)).await.unwrap();
     let health = world.applier.check(&applied.awaited()).await;
     assert_eq!(health[0].1.status, Status::Current);
     assert_eq!(health[0].1.message, "Deployment is available. Replicas: 1");
@@ -49,7 +49,7 @@ async fn a_deployment_that_never_becomes_ready_is_named_when_the_time_is_over() 
 async fn a_deployment_whose_pods_crash_fails_early() {
     let world = World::new("crash").await;
     let applied = world.apply(&deployment(&format!("{FAILING}: 'no'"))).await;
-    let error = world.wait(&applied, Duration::from_secs(120)).await.unwrap_err();
+    let error = world.wait(&applied, Duration::from_mins(2)).await.unwrap_err();
     let WaitError::Failed { failed } = &error else {
         panic!("{error}");
     };
@@ -72,7 +72,7 @@ spec:
 ";
     let applied = world.apply(job).await;
     let options = WaitOptions {
-        timeout: Duration::from_secs(60),
+        timeout: Duration::from_mins(1),
         jobs_with_ttl: world.prepared(job).jobs_with_ttl(),
         ..WaitOptions::default()
     };
@@ -91,7 +91,7 @@ async fn a_wait_ends_when_it_is_cancelled() {
     let options = WaitOptions::default();
     let missing = [world.entry("$NS_missing__ConfigMap")];
     let (result, ()) = tokio::join!(world.applier.wait_ready(&missing, &options, &cancel), async {
-        cancel.cancel()
+        cancel.cancel();
     });
     assert_eq!(result, Err(WaitError::Cancelled));
 }

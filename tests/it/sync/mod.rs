@@ -189,7 +189,7 @@ fn config_map(name: &str, data: &str) -> String {
     )
 }
 
-/// A ConfigMap with an annotation of Flux's group.
+/// A `ConfigMap` with an annotation of Flux's group.
 fn switched(name: &str, switch: &str, data: &str) -> String {
     format!(
         "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {name}\n  namespace: $NS\n  annotations:\n    \

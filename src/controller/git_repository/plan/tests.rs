@@ -20,8 +20,8 @@ fn spec() -> GitRepositorySpec {
 fn a_plain_spec_is_taken() {
     assert_eq!(refused(&spec()), None);
     let times = Times {
-        interval: Duration::from_secs(60),
-        timeout: Duration::from_secs(60),
+        interval: Duration::from_mins(1),
+        timeout: Duration::from_mins(1),
     };
     assert_eq!(Times::of(&spec()), Ok(times));
 }

@@ -41,8 +41,8 @@ fn defaults_are_those_of_flux() {
     assert_eq!(
         settings,
         Settings {
-            interval: Duration::from_secs(600),
-            retry_interval: Duration::from_secs(600),
+            interval: Duration::from_mins(10),
+            retry_interval: Duration::from_mins(10),
             timeout: Duration::from_secs(570),
             source: SourceKey::new("GitRepository", "apps", "fleet"),
             service_account: None,
