@@ -29,6 +29,10 @@ enum LogEncoding {
 #[command(after_help = "Examples:
   fluxbot controller                                # in a pod, or with the current kubeconfig
   fluxbot controller --controllers image            # beside a running Flux")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of its own on the command line"
+)]
 pub(super) struct ControllerArgs {
     /// The kubeconfig to use; by default the pod's service account, $KUBECONFIG, or ~/.kube/config.
     #[arg(long, value_name = "FILE")]

@@ -66,7 +66,7 @@ enum Command {
     /// Build a kustomization and print its objects.
     Build(build::BuildArgs),
     /// Reconcile the objects of a cluster: scan, select, set, commit, fetch, build and apply.
-    Controller(controller::ControllerArgs),
+    Controller(Box<controller::ControllerArgs>),
     /// Print the custom resource definitions.
     Crds(crds::CrdsArgs),
     /// Write the generated part of docs/.

@@ -1,6 +1,7 @@
 //! What a reconciler gets to work with, and what it has to provide.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use fluxbot_api::Reason;
@@ -62,6 +63,8 @@ pub trait Reconciler: Send + Sync + 'static {
 pub struct Slot {
     places: Arc<Semaphore>,
     permit: Option<OwnedSemaphorePermit>,
+    /// Whether the run merely watches: it can be dropped at any moment.
+    rests: Arc<AtomicBool>,
 }
 
 impl Slot {
@@ -70,7 +73,20 @@ impl Slot {
         Self {
             places,
             permit: Some(permit),
+            rests: Arc::default(),
         }
+    }
+
+    /// Becomes true when the run merely watches.
+    pub(super) fn rests(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.rests)
+    }
+
+    /// Gives the place to others for the rest of the run, which changes nothing from now on: when the process stops, it is
+    /// dropped, and its successor watches instead.
+    pub fn rest(&mut self) {
+        self.release();
+        self.rests.store(true, Ordering::Release);
     }
 
     /// Gives the place to others, before a wait.
@@ -80,6 +96,7 @@ impl Slot {
 
     /// Takes a place again, after a wait.
     pub async fn retake(&mut self) {
+        self.rests.store(false, Ordering::Release);
         if self.permit.is_none() {
             // The semaphore is never closed.
             self.permit = Arc::clone(&self.places).acquire_owned().await.ok();

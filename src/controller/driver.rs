@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use fluxbot_api::Reason;
@@ -36,6 +37,9 @@ const HANGING: Duration = Duration::from_mins(2);
 /// How long runs may go on after a stop was asked for.
 const GRACE: Duration = Duration::from_secs(20);
 
+/// How often a stopping process looks whether a run has come to rest.
+const REST_CHECK: Duration = Duration::from_millis(50);
+
 /// How long to wait after a status could not be written.
 const STATUS_PAUSE: Duration = Duration::from_secs(2);
 
@@ -53,10 +57,13 @@ pub struct Drive<R: Reconciler> {
     pub concurrent: usize,
     /// Cancelled when writes must stop at once: leadership is lost, or the grace is over.
     pub halt: CancellationToken,
+    /// Cancelled when no new run may begin.
+    pub stop: CancellationToken,
 }
 
-/// Works on the objects of one kind until `stop`, then lets running ones end within a grace.
-pub async fn drive<R: Reconciler>(drive: Drive<R>, heart: Heart, stop: CancellationToken) {
+/// Works on the objects of one kind until its `stop`, then lets running ones end within a grace.
+pub async fn drive<R: Reconciler>(drive: Drive<R>, heart: Heart) {
+    let stop = drive.stop.clone();
     let drive = Arc::new(drive);
     let places = Arc::new(Semaphore::new(drive.concurrent.max(1)));
     let tracker = TaskTracker::new();
@@ -145,10 +152,12 @@ impl<R: Reconciler> Drive<R> {
         if is_deleted {
             return self.finalize(object, writer, slot).await;
         }
-        if !has_finalizer && self.reconciler.needs_finalizer(&object)
-            && let Err(error) = writer.set_finalizer(FINALIZER, true).await {
-                return self.status_failed(key, &error);
-            }
+        if !has_finalizer
+            && self.reconciler.needs_finalizer(&object)
+            && let Err(error) = writer.set_finalizer(FINALIZER, true).await
+        {
+            return Self::status_failed(key, &error);
+        }
         if object.is_suspended() {
             debug!(kind = R::Kind::KIND, %key, "suspended");
             return None;
@@ -164,18 +173,17 @@ impl<R: Reconciler> Drive<R> {
         slot: Slot,
     ) -> Option<Duration> {
         let started = Instant::now();
+        let rests = slot.rests();
         let (mut attempt, progress) = self.attempt(Arc::clone(&object), writer.clone(), slot);
         let deadline = self.reconciler.deadline(&object);
         let result = {
             let run = AssertUnwindSafe(self.reconciler.reconcile(&mut attempt)).catch_unwind();
             let run = tokio::time::timeout(deadline, run);
-            self.watch_over(
-                run,
-                &writer,
-                progress.clone(),
-                object.meta().generation.unwrap_or_default(),
-            )
-            .await
+            let generation = object.meta().generation.unwrap_or_default();
+            tokio::select! {
+                result = self.watch_over(run, &writer, progress.clone(), generation) => result,
+                () = stopped_at_rest(&self.stop, &rests) => None,
+            }
         };
         let (result, label) = match result {
             Some(Ok(Ok(result))) => {
@@ -196,7 +204,7 @@ impl<R: Reconciler> Drive<R> {
                 let message = format!("{doing}: did not end within {} s", deadline.as_secs());
                 (Err(Failure::new(Reason::Failed, message)), RunResult::Error)
             }
-            // Halted: nothing may be written any more.
+            // Nothing may be written any more, or nothing would be lost.
             None => return None,
         };
         let duration = started.elapsed();
@@ -265,13 +273,17 @@ impl<R: Reconciler> Drive<R> {
             }
             let text = progress.borrow_and_update().clone();
             let text = text.unwrap_or_else(|| "reconciliation in progress".to_owned());
-            let before = writer.conditions().await;
-            let unknown = R::READY_UNKNOWN_WHILE_RUNNING;
-            let conditions = outcome::progressing(&before, generation, &text, unknown, Timestamp::now());
-            let write = writer.write_conditions(&conditions);
+            // The run may hold the writer: it must go on while this waits for it.
+            let shown = async {
+                let before = writer.conditions().await;
+                let unknown = R::READY_UNKNOWN_WHILE_RUNNING;
+                let conditions = outcome::progressing(&before, generation, &text, unknown, Timestamp::now());
+                writer.write_conditions(&conditions).await
+            };
             tokio::select! {
                 result = &mut run => return Some(result),
-                written = write => {
+                () = self.halt.cancelled() => return None,
+                written = shown => {
                     if let Err(error) = written {
                         debug!(kind = R::Kind::KIND, %error, "progress could not be shown");
                     }
@@ -324,7 +336,7 @@ impl<R: Reconciler> Drive<R> {
                 Requeue::After(pause) => Some(pause),
                 Requeue::OnChange => None,
             },
-            Err(error) => self.status_failed(&attempt.key, &error),
+            Err(error) => Self::status_failed(&attempt.key, &error),
         }
     }
 
@@ -364,12 +376,12 @@ impl<R: Reconciler> Drive<R> {
                 info!(kind = R::Kind::KIND, object = %key, "deleted");
                 None
             }
-            Err(error) => self.status_failed(&key, &error),
+            Err(error) => Self::status_failed(&key, &error),
         }
     }
 
     /// What to do when a write failed: a gone object needs nothing, everything else is run again.
-    fn status_failed(&self, key: &crate::objects::ObjectKey, error: &StatusError) -> Option<Duration> {
+    fn status_failed(key: &crate::objects::ObjectKey, error: &StatusError) -> Option<Duration> {
         match error {
             StatusError::Gone | StatusError::Stopping => {
                 debug!(kind = R::Kind::KIND, object = %key, %error, "not written");
@@ -380,6 +392,14 @@ impl<R: Reconciler> Drive<R> {
                 Some(STATUS_PAUSE)
             }
         }
+    }
+}
+
+/// Ends when the process stops while a run merely watches.
+async fn stopped_at_rest(stop: &CancellationToken, rests: &AtomicBool) {
+    stop.cancelled().await;
+    while !rests.load(Ordering::Acquire) {
+        tokio::time::sleep(REST_CHECK).await;
     }
 }
 

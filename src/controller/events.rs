@@ -99,7 +99,6 @@ pub struct Destinations {
 
 impl Events {
     /// Starts publishing. The future ends when all clones of [`Events`] are dropped and everything is out.
-    #[must_use]
     pub fn start(
         destinations: Destinations,
         metrics: Arc<Metrics>,

@@ -30,6 +30,10 @@ impl Part {
 }
 
 /// Everything that the command line says.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of its own on the command line"
+)]
 #[derive(Debug, Clone)]
 pub struct Config {
     /// The kubeconfig to use; by default the pod's service account, `$KUBECONFIG`, or `~/.kube/config`.

@@ -241,7 +241,11 @@ impl Parts<'_> {
             self.config.storage_path.join("mirrors"),
             self.context.http.clone(),
         );
-        let storage = if self.config.runs(Part::Source) { Some(self.serve_artifacts(tasks).await?) } else { None };
+        let storage = if self.config.runs(Part::Source) {
+            Some(self.serve_artifacts(tasks).await?)
+        } else {
+            None
+        };
         let is_source = storage.is_some();
         let git = git_repository::on_change(self.context, Arc::clone(&waits));
         let git = self.watch(tasks, |context| &context.caches.git_repositories, is_source, git);
@@ -358,8 +362,9 @@ impl Parts<'_> {
             queue: Arc::clone(queue),
             concurrent: self.config.concurrent,
             halt: self.halt.clone(),
+            stop: self.stop.clone(),
         };
-        tasks.spawn(name, drive(task, heart, self.stop.clone()));
+        tasks.spawn(name, drive(task, heart));
     }
 }
 

@@ -1,6 +1,6 @@
 //! Which objects a Kustomization has applied, as its status keeps them.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use fluxbot_api::meta::{Inventory as StoredInventory, InventoryEntry};
 
@@ -96,10 +96,10 @@ impl Inventory {
     /// The objects that are not in `other`: what became stale. The version does not matter.
     #[must_use]
     pub fn difference(&self, other: &Self) -> Vec<Entry> {
-        let kept: BTreeMap<&ObjectId, ()> = other.entries.iter().map(|entry| (&entry.id, ())).collect();
+        let kept: BTreeSet<&ObjectId> = other.entries.iter().map(|entry| &entry.id).collect();
         self.entries
             .iter()
-            .filter(|entry| !kept.contains_key(&entry.id))
+            .filter(|entry| !kept.contains(&entry.id))
             .cloned()
             .collect()
     }
@@ -116,7 +116,7 @@ impl FromIterator<Entry> for Inventory {
 
 /// Keeps the first entry of each object.
 fn dedupe(entries: Vec<Entry>) -> Vec<Entry> {
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
     entries
         .into_iter()
         .filter(|entry| seen.insert(entry.id.clone()))

@@ -193,8 +193,7 @@ fn holds_certificate(bundle: &str) -> bool {
 fn is_sequence(der: &[u8]) -> bool {
     match der {
         [0x30, 0x82, high, low, rest @ ..] => usize::from(*high) << 8 | usize::from(*low) == rest.len(),
-        [0x30, 0x81, length, rest @ ..] => usize::from(*length) == rest.len(),
-        [0x30, length, rest @ ..] => usize::from(*length) == rest.len(),
+        [0x30, 0x81, length, rest @ ..] | [0x30, length, rest @ ..] => usize::from(*length) == rest.len(),
         _ => false,
     }
 }

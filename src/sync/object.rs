@@ -236,7 +236,8 @@ impl FromStr for GroupKind {
 
     /// Reads `group/Kind`, or `Kind` for the core group, as Flux's flag `--custom-apply-stage-kinds` writes them.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (group, kind) = text.trim().split_once('/').unwrap_or(("", text.trim()));
+        let text = text.trim();
+        let (group, kind) = text.split_once('/').unwrap_or(("", text));
         Ok(Self {
             group: group.to_owned(),
             kind: kind.to_owned(),

@@ -217,8 +217,7 @@ impl Reconciler for GitRepositoryReconciler {
 
     fn deadline(&self, object: &GitRepository) -> Duration {
         // The reads of Secrets and the end of a request come on top.
-        Times::of(&object.spec).map_or(Duration::from_mins(1), |times| times.timeout)
-            + Duration::from_mins(1)
+        Times::of(&object.spec).map_or(Duration::from_mins(1), |times| times.timeout) + Duration::from_mins(1)
     }
 }
 

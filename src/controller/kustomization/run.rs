@@ -258,7 +258,7 @@ impl Run<'_> {
         targets: &[Entry],
         options: &WaitOptions,
     ) -> Result<(), WaitError> {
-        attempt.slot.release();
+        attempt.slot.rest();
         let token = attempt.cancel.child_token();
         let _end = token.clone().drop_guard();
         let mut wait = std::pin::pin!(self.applier.wait_ready(targets, options, &token));

@@ -22,13 +22,17 @@ fn before(conditions: &[Condition]) -> Before<'_> {
     }
 }
 
-fn done(message: &str) -> Result<Done, Failure> {
-    Ok(Done {
+fn success(message: &str) -> Done {
+    Done {
         reason: Reason::Succeeded,
         message: message.to_owned(),
         requeue: Requeue::After(Duration::from_mins(1)),
         announce: Announce::Change,
-    })
+    }
+}
+
+fn done(message: &str) -> Result<Done, Failure> {
+    Ok(success(message))
 }
 
 fn shown(conditions: &[Condition]) -> Vec<String> {

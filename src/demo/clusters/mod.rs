@@ -212,7 +212,9 @@ impl<'a> Demo<'a> {
             };
             let is_shown = match &event.what {
                 What::Fetched { .. } | What::Failed { .. } => true,
-                What::Settled { object, .. } | What::Waiting { object, .. } => object.starts_with("kustomization/"),
+                What::Settled { object, .. } | What::Waiting { object, .. } => {
+                    object.starts_with("kustomization/")
+                }
                 _ => false,
             };
             if is_shown {

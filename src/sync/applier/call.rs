@@ -159,11 +159,11 @@ pub(super) struct Api {
 impl Api {
     pub(super) fn new(
         client: kube::Client,
-        user: Option<String>,
+        user: Option<&str>,
         deadline: Duration,
         slots: Arc<Semaphore>,
     ) -> Self {
-        let header = user.as_deref().map(HeaderValue::from_str).and_then(Result::ok);
+        let header = user.map(HeaderValue::from_str).and_then(Result::ok);
         Self {
             client,
             is_user_invalid: user.is_some() && header.is_none(),
@@ -396,6 +396,9 @@ fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
+/// The digits of percent-encoding.
+const HEXADECIMAL: [u8; 16] = *b"0123456789ABCDEF";
+
 /// Percent-encodes all but what is never special in a path segment or a query. Colons are common in names of RBAC objects.
 pub(super) fn encode(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
@@ -403,7 +406,9 @@ pub(super) fn encode(text: &str) -> String {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b':') {
             encoded.push(char::from(byte));
         } else {
-            encoded.push_str(&format!("%{byte:02X}"));
+            encoded.push('%');
+            encoded.push(char::from(HEXADECIMAL[usize::from(byte >> 4)]));
+            encoded.push(char::from(HEXADECIMAL[usize::from(byte & 15)]));
         }
     }
     encoded

@@ -251,7 +251,7 @@ impl Appliers {
         let mut by_user = self.by_user.lock().unwrap_or_else(PoisonError::into_inner);
         let applier = by_user
             .entry(user.clone())
-            .or_insert_with(|| Arc::new(Applier::with_user(&self.shared, user)));
+            .or_insert_with(|| Arc::new(Applier::with_user(&self.shared, user.as_deref())));
         Arc::clone(applier)
     }
 }
@@ -273,7 +273,7 @@ impl Applier {
         Appliers::new(client, limits).for_identity(None, "")
     }
 
-    fn with_user(shared: &Arc<Shared>, user: Option<String>) -> Self {
+    fn with_user(shared: &Arc<Shared>, user: Option<&str>) -> Self {
         let api = Api::new(
             shared.client.clone(),
             user,

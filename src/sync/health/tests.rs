@@ -55,7 +55,7 @@ fn a_pod_that_no_node_takes_is_on_its_way() {
     assert_eq!(compute(&pod), Health::in_progress("Pod has not been scheduled"));
 }
 
-fn crashing(metadata: Value) -> Value {
+fn crashing(metadata: &Value) -> Value {
     json!({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "status": {"phase": "Running",
         "containerStatuses": [{"name": "a", "state": {"waiting": {"reason": "CrashLoopBackOff"}}}]}})
 }
@@ -63,8 +63,8 @@ fn crashing(metadata: Value) -> Value {
 #[rstest]
 #[case(vec![], None)]
 #[case(vec![json!({"apiVersion": "v1", "kind": "Pod", "status": {"phase": "Pending"}})], None)]
-#[case(vec![crashing(json!({}))], Some("1 pods have failed"))]
-#[case(vec![crashing(json!({"deletionTimestamp": "2026-01-01T00:00:00Z"}))], None)]
+#[case(vec![crashing(&json!({}))], Some("1 pods have failed"))]
+#[case(vec![crashing(&json!({"deletionTimestamp": "2026-01-01T00:00:00Z"}))], None)]
 fn pods_that_have_failed_for_good_fail_their_deployment(
     #[case] pods: Vec<Value>,
     #[case] expected: Option<&str>,

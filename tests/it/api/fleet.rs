@@ -35,7 +35,10 @@ async fn the_demos_manifests_are_accepted(#[case] folder: &str, #[case] at_least
     assert!(files.len() >= at_least, "{files:?}");
     for file in files {
         let text = fs::read_to_string(&file).unwrap();
-        let text = text.replace("namespace: flux-system", &format!("namespace: {}", namespace.name()));
+        let text = text.replace(
+            "namespace: flux-system",
+            &format!("namespace: {}", namespace.name()),
+        );
         cluster.apply(&text, Some(namespace.name()));
     }
 }

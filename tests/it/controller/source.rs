@@ -29,10 +29,7 @@ async fn an_artifact_is_stored_and_served_with_the_digest_of_its_status() {
     let artifact = status.artifact.unwrap();
     let body = http_client(None, None).get(&artifact.url).send().await.unwrap();
     let body = body.error_for_status().unwrap().bytes().await.unwrap();
-    let digest: String = Sha256::digest(&body)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let digest = crate::support::image::hexadecimal(&Sha256::digest(&body));
     assert_eq!(
         artifact.digest.as_deref(),
         Some(format!("sha256:{digest}").as_str())

@@ -315,8 +315,9 @@ impl Starting {
             queue: Arc::clone(queue),
             concurrent: self.context.options.concurrent,
             halt: CancellationToken::new(),
+            stop: self.stop.clone(),
         };
         let heart = self.health.heart(R::Kind::KIND);
-        tokio::spawn(drive(driving, heart, self.stop.clone()));
+        tokio::spawn(drive(driving, heart));
     }
 }

@@ -1,11 +1,13 @@
 //! One team's setup: a registry with images, a repository with marked manifests, and Flux objects in a namespace.
 
+use std::fmt::Write as _;
+
 use fluxbot_api::annotation::REQUESTED_AT;
 use fluxbot_api::image::{ImagePolicy, ImageRepository, ImageUpdateAutomation};
 use fluxbot_api::kustomize::Kustomization;
 use fluxbot_api::source::GitRepository;
 use k8s_openapi::api::apps::v1::Deployment;
-use kube::api::{Patch, PatchParams};
+use kube::api::{ListParams, Patch, PatchParams};
 use kube::core::NamespaceResourceScope;
 use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
@@ -158,18 +160,15 @@ impl Team {
             + std::fmt::Debug,
     {
         let api: Api<K> = self.api();
-        let Ok(list) = api.list(&Default::default()).await else {
+        let Ok(list) = api.list(&ListParams::default()).await else {
             return String::new();
         };
         let mut text = String::new();
         for object in list {
             let value = serde_json::to_value(&object).unwrap();
             let name = value["metadata"]["name"].as_str().unwrap_or_default();
-            text.push_str(&format!(
-                "{} {name}: {}\n",
-                K::kind(&()),
-                value["status"]["conditions"]
-            ));
+            let conditions = &value["status"]["conditions"];
+            writeln!(text, "{} {name}: {conditions}", K::kind(&())).unwrap();
         }
         text
     }

@@ -129,10 +129,7 @@ async fn a_consumer_downloads_what_git_has_without_links_and_what_is_ignored() {
         .bytes()
         .await
         .unwrap();
-    let digest: String = Sha256::digest(&body)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let digest = crate::support::image::hexadecimal(&Sha256::digest(&body));
     assert_eq!(artifact.digest.unwrap(), format!("sha256:{digest}"));
     assert_eq!(artifact.size, i64::try_from(body.len()).ok());
     let commit = repository.revision("main").unwrap();

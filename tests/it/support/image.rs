@@ -81,17 +81,20 @@ pub struct Blob {
 impl Blob {
     /// `sha256:` and the hash of the content in hex.
     pub fn digest(&self) -> String {
-        let hash = Sha256::digest(&self.content);
-        let mut digest = String::from("sha256:");
-        for byte in hash {
-            write!(digest, "{byte:02x}").unwrap();
-        }
-        digest
+        format!("sha256:{}", hexadecimal(&Sha256::digest(&self.content)))
     }
 
     fn descriptor(&self) -> Value {
         json!({ "mediaType": self.media_type, "digest": self.digest(), "size": self.content.len() })
     }
+}
+
+/// Bytes as lower-case hexadecimal digits.
+pub fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut digits, byte| {
+        write!(digits, "{byte:02x}").unwrap();
+        digits
+    })
 }
 
 /// An image, ready to be pushed in this order: blobs, manifests, index.
