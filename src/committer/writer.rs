@@ -66,6 +66,9 @@ pub enum WriteError {
     /// The commits cannot be built.
     #[error(transparent)]
     Stack(#[from] StackError),
+    /// The right to push was lost meanwhile.
+    #[error("the push was not begun, because another controller leads now or this one is stopping")]
+    MayNotPush,
     /// The server refused the push, or cannot be reached.
     #[error("failed to update source: {0}")]
     Push(#[from] PushError),
@@ -129,6 +132,12 @@ impl Writer {
     ///
     /// Blocks: call it from a thread that may.
     pub fn land(&self, works: &[Work]) -> Result<Landing, WriteError> {
+        self.land_while(works, &|| true)
+    }
+
+    /// The same as long as `may_push` says so; it is asked right before each push. What was selected under a lease must not be
+    /// set again on a head that the next holder has pushed.
+    pub fn land_while(&self, works: &[Work], may_push: &dyn Fn() -> bool) -> Result<Landing, WriteError> {
         let Some(first) = works.first() else {
             return Ok(Landing::default());
         };
@@ -154,6 +163,9 @@ impl Writer {
                 old: heads.push,
                 new: Some(tip),
             };
+            if !may_push() {
+                return Err(WriteError::MayNotPush);
+            }
             let commits: Vec<&PreparedCommit> = stack.layers.iter().map(|layer| &layer.commit).collect();
             match self.mirror.push(&[update], &commits, &options) {
                 Ok(pushed) => return Ok(landing(&target, stack, heads, lost_races, pushed.messages)),

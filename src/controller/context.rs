@@ -12,6 +12,7 @@ use kube::Client;
 use super::cache::{Cache, Lists};
 use super::events::Events;
 use super::kinds::Reconciled as _;
+use super::lease::Leadership;
 use super::metrics::Metrics;
 use super::pushed::{self, Push, Pushes};
 use super::queue::Queue;
@@ -24,7 +25,7 @@ use crate::objects::ObjectKey;
 pub struct Options {
     /// Namespace of the controller itself.
     pub namespace: String,
-    /// Folder for mirrors, artifacts and the tag store.
+    /// Folder for mirrors and artifacts.
     pub storage: PathBuf,
     /// Objects of one kind that are worked on at once.
     pub concurrent: usize,
@@ -81,6 +82,8 @@ pub struct Context {
     pub lists: Arc<Lists>,
     /// What is due.
     pub queues: Arc<Queues>,
+    /// Whether this process may write.
+    pub leadership: Leadership,
     /// Where events go.
     pub events: Events,
     /// The figures.

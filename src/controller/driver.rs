@@ -76,14 +76,7 @@ pub async fn drive<R: Reconciler>(drive: Drive<R>, heart: Heart) {
         }
     }
     loop {
-        let key = tokio::select! {
-            () = stop.cancelled() => break,
-            _ = tick.tick() => {
-                sign(&drive, &heart);
-                continue;
-            }
-            key = drive.queue.next() => key,
-        };
+        // The place first: a run begins when its object is handed out.
         let place = loop {
             tokio::select! {
                 () = stop.cancelled() => break None,
@@ -92,6 +85,14 @@ pub async fn drive<R: Reconciler>(drive: Drive<R>, heart: Heart) {
             }
         };
         let Some(place) = place else { break };
+        let key = loop {
+            tokio::select! {
+                () = stop.cancelled() => break None,
+                _ = tick.tick() => sign(&drive, &heart),
+                key = drive.queue.next() => break Some(key),
+            }
+        };
+        let Some(key) = key else { break };
         heart.beat();
         let slot = Slot::new(Arc::clone(&places), place);
         let drive = Arc::clone(&drive);
@@ -117,7 +118,7 @@ fn sign<R: Reconciler>(drive: &Drive<R>, heart: &Heart) {
     heart.beat();
     let (queued, running) = drive.queue.counts();
     drive.context.metrics.load(R::Kind::KIND, queued, running);
-    let hangs = drive.queue.longest_run().and_then(|(key, since)| {
+    let hangs = drive.queue.running().into_iter().find_map(|(key, since)| {
         let object = drive.observer.cache().good(&key)?;
         let limit = drive.reconciler.deadline(&object) + HANGING;
         (since > limit).then(|| format!("{key} hangs for {} s", since.as_secs()))
@@ -156,7 +157,7 @@ impl<R: Reconciler> Drive<R> {
             && self.reconciler.needs_finalizer(&object)
             && let Err(error) = writer.set_finalizer(FINALIZER, true).await
         {
-            return Self::status_failed(key, &error);
+            return self.status_failed(key, &error);
         }
         if object.is_suspended() {
             debug!(kind = R::Kind::KIND, %key, "suspended");
@@ -204,8 +205,20 @@ impl<R: Reconciler> Drive<R> {
                 let message = format!("{doing}: did not end within {} s", deadline.as_secs());
                 (Err(Failure::new(Reason::Failed, message)), RunResult::Error)
             }
-            // Nothing may be written any more, or nothing would be lost.
-            None => return None,
+            // Nothing may be written any more, or the run merely watched: what it did before that is told.
+            None => {
+                if !self.halt.is_cancelled() {
+                    if let Err(error) = writer.write(&attempt.status).await {
+                        debug!(kind = R::Kind::KIND, %error, "status could not be written before the stop");
+                    }
+                    for record in attempt.events.drain(..) {
+                        self.context
+                            .events
+                            .publish(object.as_ref(), R::CONTROLLER, record);
+                    }
+                }
+                return None;
+            }
         };
         let duration = started.elapsed();
         let progress = progress.borrow().clone();
@@ -336,7 +349,7 @@ impl<R: Reconciler> Drive<R> {
                 Requeue::After(pause) => Some(pause),
                 Requeue::OnChange => None,
             },
-            Err(error) => Self::status_failed(&attempt.key, &error),
+            Err(error) => self.status_failed(&attempt.key, &error),
         }
     }
 
@@ -376,12 +389,12 @@ impl<R: Reconciler> Drive<R> {
                 info!(kind = R::Kind::KIND, object = %key, "deleted");
                 None
             }
-            Err(error) => Self::status_failed(&key, &error),
+            Err(error) => self.status_failed(&key, &error),
         }
     }
 
     /// What to do when a write failed: a gone object needs nothing, everything else is run again.
-    fn status_failed(key: &crate::objects::ObjectKey, error: &StatusError) -> Option<Duration> {
+    fn status_failed(&self, key: &crate::objects::ObjectKey, error: &StatusError) -> Option<Duration> {
         match error {
             StatusError::Gone | StatusError::Stopping => {
                 debug!(kind = R::Kind::KIND, object = %key, %error, "not written");
@@ -389,7 +402,10 @@ impl<R: Reconciler> Drive<R> {
             }
             _ => {
                 warn!(kind = R::Kind::KIND, object = %key, %error, "status could not be written and will be again");
-                Some(STATUS_PAUSE)
+                // The whole run is repeated, so its pauses grow.
+                let failures = self.queue.failures(key).saturating_add(1);
+                self.queue.set_failures(key, failures);
+                Some(outcome::backoff(failures).max(STATUS_PAUSE))
             }
         }
     }

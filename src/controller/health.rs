@@ -12,6 +12,9 @@ const SILENCE: Duration = Duration::from_mins(1);
 /// The API server counts as unreachable after failures for this long.
 const UNREACHABLE: Duration = Duration::from_secs(15);
 
+/// Tries that fail come at least this often: the longest pause between two is 30 s.
+const FAILURES_APART: Duration = Duration::from_secs(45);
+
 /// The health of all loops of the process. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Health {
@@ -29,6 +32,7 @@ struct Inner {
 struct Loop {
     last_sign: Instant,
     failing_since: Option<Instant>,
+    last_failure: Option<Instant>,
     stuck: Option<String>,
 }
 
@@ -47,6 +51,7 @@ impl Health {
             let fresh = Loop {
                 last_sign: Instant::now(),
                 failing_since: None,
+                last_failure: None,
                 stuck: None,
             };
             inner.loops.insert(name.to_owned(), fresh);
@@ -90,7 +95,9 @@ impl Health {
             let pending = inner.pending.iter().map(|(name, why)| format!("{name}: {why}"));
             let failing = inner.loops.iter().filter_map(|(name, state)| {
                 let since = now.duration_since(state.failing_since?);
-                (since > UNREACHABLE).then(|| format!("{name}: failing for {} s", since.as_secs()))
+                // A watch that goes on without news says nothing: only failures that go on count.
+                let goes_on = now.duration_since(state.last_failure?) < FAILURES_APART;
+                (since > UNREACHABLE && goes_on).then(|| format!("{name}: failing for {} s", since.as_secs()))
             });
             lines(pending.chain(failing))
         })
@@ -124,7 +131,15 @@ impl Heart {
     /// What the loop talks to has failed.
     pub fn missed(&self) {
         self.change(|state| {
-            state.failing_since.get_or_insert_with(Instant::now);
+            let now = Instant::now();
+            if state
+                .last_failure
+                .is_none_or(|last| now.duration_since(last) >= FAILURES_APART)
+            {
+                state.failing_since = None;
+            }
+            state.failing_since.get_or_insert(now);
+            state.last_failure = Some(now);
         });
     }
 

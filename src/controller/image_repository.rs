@@ -14,7 +14,7 @@ use super::context::Context;
 use super::fault::Diagnosis;
 use super::image_policy::repository_of;
 use super::kinds::Reconciled;
-use super::outcome::{self, Announce, Done, Failure, Requeue};
+use super::outcome::{self, Announce, Done, Failure, Recovery, Requeue};
 use super::registry_access;
 use super::tag_store::{self, StoredTags, TagStore};
 use super::wake;
@@ -23,6 +23,9 @@ use crate::image::{ImageName, InvalidImageName, TagSnapshot};
 use crate::objects::ObjectKey;
 use crate::scanner::scan::{self, Exclusion, ScanDecision, ScanReason, ScanState};
 use crate::scanner::{Access, Registry};
+
+/// When a list that is much shorter than before is looked at again, if its interval is longer.
+const SECOND_LOOK: Duration = Duration::from_mins(5);
 
 /// Scans image repositories.
 pub struct ImageRepositoryReconciler {
@@ -175,6 +178,27 @@ impl ImageRepositoryReconciler {
                 .event(EventSeverity::Error, Reason::ReadOperationFailed, message)
                 .with(annotation::FAULT, Fault::TagListShrank.as_str());
         }
+        let before = counted_before(&repository, &canonical, &exclusions);
+        let now = settled.stored.tags.len();
+        if previous.is_none() && self.tags.must_wait(&attempt.key, now, before) {
+            let text = format!(
+                "{}: {image} has {now} tags and had {before} before this process began; the shorter list counts when the next \
+                 scan agrees",
+                Fault::TagListShrank,
+            );
+            let pause = Recovery::After(
+                attempt
+                    .object
+                    .spec
+                    .interval
+                    .get()
+                    .unwrap_or(SECOND_LOOK)
+                    .min(SECOND_LOOK),
+            );
+            return Err(Failure::new(Reason::ReadOperationFailed, text)
+                .recovery(pause)
+                .with(annotation::FAULT, Fault::TagListShrank.as_str()));
+        }
         let stored = Arc::new(settled.stored.clone());
         self.tags.put(&attempt.key, settled.stored);
         if self.context.caches.image_repositories.get(&attempt.key).is_none() {
@@ -193,6 +217,21 @@ impl ImageRepositoryReconciler {
             self.context.queues.image_policies.wake(&policy.key());
         }
     }
+}
+
+/// How many tags an earlier process counted, if it was for the same image and exclusions.
+fn counted_before(repository: &ImageRepository, canonical: &str, exclusions: &[String]) -> usize {
+    let status = repository.status.as_ref();
+    let same = status.filter(|status| {
+        status.canonical_image_name.as_deref() == Some(canonical)
+            && status.observed_exclusion_list == exclusions
+    });
+    let counted = same
+        .and_then(|status| status.last_scan_result.as_ref())
+        .map(|result| result.tag_count);
+    counted
+        .and_then(|count| usize::try_from(count).ok())
+        .unwrap_or_default()
 }
 
 /// Decides whether to scan. After a failure it is always time: Flux would show `Ready` again until the interval is over.

@@ -193,7 +193,7 @@ impl Landings {
             works.push(waiting.work);
             replies.push(waiting.reply);
         }
-        let results = self.land_together(&repository, works).await;
+        let results = self.land_together(&repository, works, &cancel).await;
         for (reply, result) in replies.into_iter().zip(results) {
             // A caller that went away needs no answer.
             drop(reply.send(result));
@@ -207,10 +207,11 @@ impl Landings {
         &self,
         repository: &Arc<Repository>,
         works: Vec<Work>,
+        cancel: &CancellationToken,
     ) -> Vec<Result<LandedWork, LandError>> {
         let count = works.len();
         let alone = works.clone();
-        let result = self.land_once(repository, works).await;
+        let result = self.land_once(repository, works, cancel).await;
         let is_refused = |error: &LandError| {
             error
                 .diagnosis
@@ -221,16 +222,26 @@ impl Landings {
         }
         let mut results = Vec::new();
         for work in alone {
-            let result = self.land_once(repository, vec![work]).await;
+            let result = self.land_once(repository, vec![work], cancel).await;
             results.push(answer_for(0, &result));
         }
         results
     }
 
-    async fn land_once(&self, repository: &Arc<Repository>, works: Vec<Work>) -> Result<Landing, LandError> {
+    async fn land_once(
+        &self,
+        repository: &Arc<Repository>,
+        works: Vec<Work>,
+        cancel: &CancellationToken,
+    ) -> Result<Landing, LandError> {
         let mirrors = self.mirrors.clone();
         let writing = Arc::clone(repository);
-        let landing = blocking(move || Ok(writing.writer(&mirrors)?.land(&works)?)).await?;
+        let (leadership, cancel) = (self.context.leadership.clone(), cancel.clone());
+        let landing = blocking(move || {
+            let may_push = || leadership.holds() && !cancel.is_cancelled();
+            Ok(writing.writer(&mirrors)?.land_while(&works, &may_push)?)
+        })
+        .await?;
         self.tell(&repository.remote.url, &landing);
         Ok(landing)
     }
@@ -365,6 +376,7 @@ impl From<WriteError> for LandError {
             WriteError::Push(error) => (Reason::GitOperationFailed, Some(Diagnosis::of_push(error))),
             WriteError::NoBranch(_)
             | WriteError::BranchName(_)
+            | WriteError::MayNotPush
             | WriteError::Stack(StackError::Commit(_)) => (Reason::GitOperationFailed, None),
             WriteError::Stack(_) => (Reason::UpdateFailed, None),
         };

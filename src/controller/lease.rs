@@ -1,5 +1,6 @@
 //! Leader election by a Lease, as Kubernetes' own components do it.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -25,14 +26,37 @@ const PERIOD: Duration = Duration::from_secs(1);
 /// How often a leader renews: less often than others look, as each renewal is a write.
 const RENEW_PERIOD: Duration = Duration::from_secs(3);
 
+/// Whether this process may write. Cheap to clone.
+///
+/// It is asked before what no API server fences: a push, which would be set again on a head that another leader has pushed.
+#[derive(Debug, Clone, Default)]
+pub struct Leadership {
+    /// When the lease was last renewed, by the time at which that was asked for; `None` without an election.
+    renewed: Arc<Mutex<Option<Instant>>>,
+}
+
+impl Leadership {
+    /// Whether nobody else can hold the lease yet. True where there is no election.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        let renewed = *self.renewed.lock().unwrap_or_else(PoisonError::into_inner);
+        renewed.is_none_or(|renewed| renewed.elapsed() < RENEW_DEADLINE)
+    }
+
+    fn renewed(&self, at: Instant) {
+        *self.renewed.lock().unwrap_or_else(PoisonError::into_inner) = Some(at);
+    }
+}
+
 /// The right to reconcile, held by one process at a time.
 ///
 /// A Lease is no fence: a process that was frozen may believe for a moment that it still leads. Writes to Git carry the old
-/// commit id and writes to the API server the resource version, so such a process changes nothing.
+/// commit id and status writes the resource version, and [`Leadership`] is asked before each push.
 pub struct Election {
     api: Api<Lease>,
     name: String,
     identity: String,
+    leadership: Leadership,
 }
 
 /// A lease as last seen, and since when it has looked so on our own clock. Remote clocks are not trusted.
@@ -49,7 +73,14 @@ impl Election {
             api: Api::namespaced(client, namespace),
             name: name.to_owned(),
             identity: identity.to_owned(),
+            leadership: Leadership::default(),
         }
+    }
+
+    /// What tells whether this process leads.
+    #[must_use]
+    pub fn leadership(&self) -> Leadership {
+        self.leadership.clone()
     }
 
     /// Waits until this process leads. `false` when `stop` came first.
@@ -58,9 +89,11 @@ impl Election {
         let mut told = None;
         loop {
             heart.beat();
+            let asked = Instant::now();
             match self.try_acquire(&mut seen).await {
                 Ok(None) => {
                     heart.reached();
+                    self.leadership.renewed(asked);
                     info!(lease = %self.name, identity = %self.identity, "leading");
                     return true;
                 }
@@ -96,19 +129,19 @@ impl Election {
             if renewed.elapsed() > DURATION {
                 return true;
             }
-            match self.renew().await {
-                Ok(true) => {
-                    renewed = Instant::now();
+            let asked = Instant::now();
+            match tokio::time::timeout_at(renewed + RENEW_DEADLINE, self.renew()).await {
+                Ok(Ok(true)) => {
+                    renewed = asked;
+                    self.leadership.renewed(asked);
                     heart.reached();
                 }
-                Ok(false) => return true,
-                Err(error) => {
+                Ok(Err(error)) => {
                     heart.missed();
                     warn!(lease = %self.name, %error, "lease could not be renewed");
                 }
-            }
-            if renewed.elapsed() > RENEW_DEADLINE {
-                return true;
+                // It is another's, or it could become so.
+                Ok(Ok(false)) | Err(_) => return true,
             }
         }
     }

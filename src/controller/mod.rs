@@ -46,7 +46,7 @@ pub use fault::Diagnosis;
 pub use health::{Health, Heart};
 pub use kinds::Reconciled;
 pub use landing::Landings;
-pub use lease::Election;
+pub use lease::{Election, Leadership};
 pub use metrics::{Metrics, RunResult};
 pub use outcome::{Announce, Done, Failure, Recovery, Requeue};
 pub use pushed::{Push, Pushes};

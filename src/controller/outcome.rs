@@ -15,6 +15,9 @@ const MIN_BACKOFF: Duration = Duration::from_millis(750);
 /// Longest pause after a failure (Flux: `--max-retry-delay` is 15 minutes; a fault that ended should not be felt as long).
 const MAX_BACKOFF: Duration = Duration::from_mins(5);
 
+/// Shortest interval; the API allows `0s`.
+const MIN_INTERVAL: Duration = Duration::from_secs(1);
+
 /// Longest message that the API server takes in a condition.
 const MAX_MESSAGE: usize = 32_768;
 
@@ -181,7 +184,7 @@ fn succeeded(before: &Before<'_>, done: &Done, now: Timestamp) -> Settled {
         conditions,
         observed_generation: Some(before.generation),
         event,
-        requeue: done.requeue,
+        requeue: floored(done.requeue),
         failures: 0,
     }
 }
@@ -232,10 +235,18 @@ fn failed(before: &Before<'_>, failure: &Failure, now: Timestamp) -> Settled {
         event: is_news.then_some(event),
         requeue: match failure.recovery {
             Recovery::Backoff => Requeue::After(backoff(failures)),
-            Recovery::After(pause) | Recovery::Wait(pause) => Requeue::After(pause),
+            Recovery::After(pause) | Recovery::Wait(pause) => floored(Requeue::After(pause)),
             Recovery::Stalled => Requeue::OnChange,
         },
         failures,
+    }
+}
+
+/// An interval of nothing would ask a server without pause.
+fn floored(requeue: Requeue) -> Requeue {
+    match requeue {
+        Requeue::After(pause) => Requeue::After(pause.max(MIN_INTERVAL)),
+        Requeue::OnChange => Requeue::OnChange,
     }
 }
 

@@ -117,12 +117,14 @@ impl Queue {
         (due, inner.running.len())
     }
 
-    /// How long the longest run has been going on.
+    /// What is worked on, and for how long.
     #[must_use]
-    pub fn longest_run(&self) -> Option<(ObjectKey, Duration)> {
+    pub fn running(&self) -> Vec<(ObjectKey, Duration)> {
         let inner = self.lock();
-        let (key, (since, _)) = inner.running.iter().min_by_key(|(_, (since, _))| *since)?;
-        Some((key.clone(), since.elapsed()))
+        let running = inner.running.iter();
+        running
+            .map(|(key, (since, _))| (key.clone(), since.elapsed()))
+            .collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

@@ -1,6 +1,6 @@
 //! The tags that the scans found, by `ImageRepository`, shared with the policies.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::image::TagSnapshot;
@@ -28,6 +28,8 @@ pub struct StoredTags {
 #[derive(Debug, Default)]
 pub struct TagStore {
     stored: RwLock<HashMap<ObjectKey, Arc<StoredTags>>>,
+    /// Repositories whose first list was much shorter than that of an earlier process.
+    suspects: RwLock<HashSet<ObjectKey>>,
 }
 
 impl TagStore {
@@ -36,6 +38,20 @@ impl TagStore {
     pub fn get(&self, repository: &ObjectKey) -> Option<Arc<StoredTags>> {
         let stored = self.stored.read().unwrap_or_else(PoisonError::into_inner);
         stored.get(repository).cloned()
+    }
+
+    /// Whether the first list of a repository must wait for a second scan: it has less than half of the tags that an earlier
+    /// process counted for the same image and exclusions. The second one is believed, as within a process.
+    pub fn must_wait(&self, repository: &ObjectKey, found: usize, before: usize) -> bool {
+        let mut suspects = self.suspects.write().unwrap_or_else(PoisonError::into_inner);
+        if found.saturating_mul(2) >= before {
+            suspects.remove(repository);
+            return false;
+        }
+        if suspects.remove(repository) {
+            return false;
+        }
+        suspects.insert(repository.clone())
     }
 
     /// Replaces what is stored for a repository.
@@ -48,6 +64,8 @@ impl TagStore {
     pub fn remove(&self, repository: &ObjectKey) {
         let mut stored = self.stored.write().unwrap_or_else(PoisonError::into_inner);
         stored.remove(repository);
+        let mut suspects = self.suspects.write().unwrap_or_else(PoisonError::into_inner);
+        suspects.remove(repository);
     }
 }
 
@@ -121,6 +139,22 @@ mod tests {
         let exclusion = Exclusion::new(patterns).unwrap();
         let patterns = scan::effective_exclusions(patterns);
         settle(previous, "r.example/app", (&patterns, &exclusion), found)
+    }
+
+    #[test]
+    fn a_first_list_that_is_much_shorter_than_that_of_an_earlier_process_waits_for_a_second_scan() {
+        let tags = TagStore::default();
+        let key = ObjectKey::new("ns", "app");
+        assert!(!tags.must_wait(&key, 10, 0), "nothing was counted before");
+        assert!(!tags.must_wait(&key, 5, 10), "half is no suspicion");
+        assert!(tags.must_wait(&key, 4, 10));
+        assert!(!tags.must_wait(&key, 4, 10), "the second scan is believed");
+        assert!(tags.must_wait(&key, 4, 10));
+        assert!(!tags.must_wait(&key, 9, 10), "the list is whole again");
+        assert!(
+            tags.must_wait(&key, 4, 10),
+            "so the next short one is the first again"
+        );
     }
 
     #[test]

@@ -32,6 +32,9 @@ use crate::source::{Retention, SourceStore, Storage, serve};
 /// How long the API server may be silent on a connection: longer than it keeps a watch open.
 const READ_TIMEOUT: Duration = Duration::from_mins(3);
 
+/// How long the parts may take to end: the runs' grace and a little.
+const STOP_LIMIT: Duration = Duration::from_secs(22);
+
 /// How long events may take to go out after everything else has ended.
 const EVENTS_GRACE: Duration = Duration::from_secs(3);
 
@@ -140,6 +143,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), RunError
         caches: Arc::new(Caches::default()),
         lists: Arc::new(Lists::default()),
         queues: Arc::new(Queues::default()),
+        leadership: election.leadership(),
         events,
         metrics: Arc::clone(&metrics),
         http: HttpClients::new(),
@@ -150,7 +154,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), RunError
     let halt = CancellationToken::new();
     let lease_stop = CancellationToken::new();
     let mut tasks = Tasks::default();
-    let holder = {
+    let mut holder = {
         let (halt, lease_stop) = (halt.clone(), lease_stop.clone());
         tokio::spawn(async move {
             let Some(heart) = lease_heart else {
@@ -181,10 +185,16 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), RunError
         biased;
         () = stop.cancelled() => None,
         () = halt.cancelled() => None,
+        _ = &mut holder => Some("lease".to_owned()),
         ended = tasks.next() => ended,
     };
     stop.cancel();
-    while tasks.next().await.is_some() {}
+    // A slow reader of an artifact must not hold the lease.
+    let rest = async { while tasks.next().await.is_some() {} };
+    if tokio::time::timeout(STOP_LIMIT, rest).await.is_err() {
+        warn!("parts of the process did not end in time and are given up");
+        halt.cancel();
+    }
     lease_stop.cancel();
     let lost = holder.await.unwrap_or(true);
     drop(context);

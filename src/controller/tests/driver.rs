@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::controller::{
-    Announce, Attempt, Caches, Context, Destinations, Done, Drive, Events, Failure, Health, Lists, Metrics,
-    Observer, Options, Queues, Reconciler, Requeue, drive,
+    Announce, Attempt, Caches, Context, Destinations, Done, Drive, Events, Failure, Health, Leadership,
+    Lists, Metrics, Observer, Options, Queues, Reconciler, Requeue, drive,
 };
 use crate::http::HttpClients;
 use crate::objects::ObjectKey;
@@ -100,6 +100,7 @@ fn context(client: kube::Client) -> Context {
         caches: Arc::new(Caches::default()),
         lists: Arc::new(Lists::default()),
         queues: Arc::new(Queues::default()),
+        leadership: Leadership::default(),
         events,
         metrics,
         http: HttpClients::new(),
@@ -157,7 +158,7 @@ async fn run_once<R: Reconciler<Kind = ImagePolicy>>(reconciler: R) -> Value {
             }
         }
     };
-    tokio::time::timeout(Duration::from_secs(3600), ended)
+    tokio::time::timeout(Duration::from_hours(1), ended)
         .await
         .expect("the run ends");
     stop.cancel();
@@ -238,7 +239,7 @@ impl Reconciler for Hangs {
     }
 
     fn deadline(&self, _: &ImagePolicy) -> Duration {
-        Duration::from_secs(60)
+        Duration::from_mins(1)
     }
 }
 

@@ -31,10 +31,6 @@ fn success(message: &str) -> Done {
     }
 }
 
-fn done(message: &str) -> Result<Done, Failure> {
-    Ok(success(message))
-}
-
 fn shown(conditions: &[Condition]) -> Vec<String> {
     let line = |c: &Condition| {
         let since = c.last_transition_time.0.as_second();
@@ -48,7 +44,7 @@ fn shown(conditions: &[Condition]) -> Vec<String> {
 
 #[test]
 fn a_success_is_ready_at_the_generation_that_was_reconciled() {
-    let settled = settle(&before(&[]), &done("stored"), at(100));
+    let settled = settle(&before(&[]), &Ok(success("stored")), at(100));
     insta::assert_debug_snapshot!(shown(&settled.conditions), @r#"
     [
         "Ready=True Succeeded \"stored\" since 100",
@@ -61,16 +57,16 @@ fn a_success_is_ready_at_the_generation_that_was_reconciled() {
 
 #[test]
 fn the_same_success_again_changes_nothing_and_says_nothing() {
-    let first = settle(&before(&[]), &done("stored"), at(100));
-    let second = settle(&before(&first.conditions), &done("stored"), at(200));
+    let first = settle(&before(&[]), &Ok(success("stored")), at(100));
+    let second = settle(&before(&first.conditions), &Ok(success("stored")), at(200));
     assert_eq!(first.conditions, second.conditions);
     assert_eq!(second.event, None);
 }
 
 #[test]
 fn a_new_message_is_told_but_is_no_transition() {
-    let first = settle(&before(&[]), &done("one"), at(100));
-    let second = settle(&before(&first.conditions), &done("two"), at(200));
+    let first = settle(&before(&[]), &Ok(success("one")), at(100));
+    let second = settle(&before(&first.conditions), &Ok(success("two")), at(200));
     assert_eq!(
         shown(&second.conditions),
         ["Ready=True Succeeded \"two\" since 100"]
@@ -80,7 +76,7 @@ fn a_new_message_is_told_but_is_no_transition() {
 
 #[test]
 fn a_failure_is_retried_and_does_not_observe_the_generation() {
-    let ready = settle(&before(&[]), &done("one"), at(100)).conditions;
+    let ready = settle(&before(&[]), &Ok(success("one")), at(100)).conditions;
     let failure = Failure::new(Reason::ReadOperationFailed, "scan failed: no route").with("a/b", "c");
     let context = Before {
         progress: Some("scanning"),
@@ -136,7 +132,7 @@ fn success_after_a_stall_leaves_no_trace_of_it() {
         at(100),
     )
     .conditions;
-    let settled = settle(&before(&stalled), &done("yes"), at(200));
+    let settled = settle(&before(&stalled), &Ok(success("yes")), at(200));
     assert_eq!(
         shown(&settled.conditions),
         ["Ready=True Succeeded \"yes\" since 200"]
@@ -153,7 +149,7 @@ fn conditions_of_the_kind_are_kept() {
         "all",
     );
     outcome::set(&mut conditions, healthy, 2, at(50));
-    let settled = settle(&before(&conditions), &done("yes"), at(200));
+    let settled = settle(&before(&conditions), &Ok(success("yes")), at(200));
     assert_eq!(shown(&settled.conditions).len(), 2);
 }
 
@@ -194,7 +190,7 @@ fn a_message_that_is_too_long_for_the_api_is_cut_between_characters() {
 
 #[test]
 fn progress_shows_ready_as_unknown_only_where_the_kind_wants_it() {
-    let ready = settle(&before(&[]), &done("one"), at(100)).conditions;
+    let ready = settle(&before(&[]), &Ok(success("one")), at(100)).conditions;
     let quiet = progressing(&ready, 3, "fetching", false, at(200));
     let loud = progressing(&ready, 3, "fetching", true, at(200));
     insta::assert_debug_snapshot!((shown(&quiet), shown(&loud)), @r#"
@@ -224,7 +220,7 @@ fn an_event_can_tell_a_failure_in_other_words_than_ready() {
 
 #[test]
 fn a_save_during_a_run_keeps_what_is_shown_of_the_run() {
-    let old = settle(&before(&[]), &done("stored"), at(100)).conditions;
+    let old = settle(&before(&[]), &Ok(success("stored")), at(100)).conditions;
     let shown_now = progressing(&old, 3, "Running health checks", true, at(101));
     let mut own = old.clone();
     let healthy = outcome::Change::new(

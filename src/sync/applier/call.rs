@@ -183,6 +183,20 @@ impl Api {
         }
     }
 
+    /// Reads an object; `None` only if the API server says that this object does not exist. That nothing is served under its
+    /// path is an error: its version may have been given up while the object lives on in another one.
+    pub(super) async fn get_or_gone(&self, path: &str) -> Result<Option<Value>, CallError> {
+        let request = self.request(Method::GET, path, Bytes::new(), &[])?;
+        match self.send(request).await {
+            Ok(text) => parse(&text).map(Some),
+            // `configmaps "a" not found`, in contrast to "the server could not find the requested resource".
+            Err(CallError::Rejected {
+                code: 404, message, ..
+            }) if message.ends_with("\" not found") => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Reads uid and resource version of an object; `None` if there is none.
     pub(super) async fn identity(&self, path: &str) -> Result<Option<Identity>, CallError> {
         let accept = (header::ACCEPT, METADATA_ONLY);

@@ -70,8 +70,9 @@ async fn try_look(context: &Context<'_>, task: &Task<'_>) -> Result<Look, Object
     }
     let live = match applier.api.get(&task.path).await {
         Ok(live) => live,
-        // Flux goes on as if there was nothing; the dry-run then tells why.
-        Err(error) if error.code().is_some() => None,
+        // Without the right to read, the dry-run tells more. Any other failure must not look like an object that is not there:
+        // its annotations may forbid to touch it.
+        Err(error) if error.code() == Some(403) && !switches::is_created_only(wish) => None,
         Err(error) => return Err(task.failure(Phase::Read, error)),
     };
     if let Some(live) = &live

@@ -141,16 +141,17 @@ async fn delete(
         // With its definition went the object.
         return Ok(Fate::Deleted);
     };
-    if resource.is_namespaced && entry.id.namespace.is_none() {
-        return Err(CallError::InvalidName(entry.id.to_string()));
-    }
-    let path = resource.path(&entry.id)?;
+    // What cannot have a path was refused when it was to be applied, and is not there.
+    let is_placeless = resource.is_namespaced && entry.id.namespace.is_none();
+    let Some(path) = resource.path(&entry.id).ok().filter(|_| !is_placeless) else {
+        return Ok(Fate::Skipped);
+    };
     let mut tries = 0;
     loop {
         if cancel.is_cancelled() {
             return Err(CallError::Cancelled);
         }
-        let Some(live) = applier.api.get(&path).await? else {
+        let Some(live) = applier.api.get_or_gone(&path).await? else {
             return Ok(Fate::Deleted);
         };
         if !options.owner.owns(&live) || switches::is_kept(&live) {

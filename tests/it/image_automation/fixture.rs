@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fluxbot::controller::{
-    Cache, Context, Destinations, Drive, Events, Health, Landings, Metrics, Observer, OnChange, Options,
-    Queue, Reconciled, Reconciler, TagStore, drive, image_policy, image_repository, image_update_automation,
-    watch,
+    Cache, Context, Destinations, Drive, Events, Health, Landings, Leadership, Metrics, Observer, OnChange,
+    Options, Queue, Reconciled, Reconciler, TagStore, drive, image_policy, image_repository,
+    image_update_automation, watch,
 };
 use fluxbot::git::Mirrors;
 use fluxbot::http::HttpClients;
@@ -238,6 +238,7 @@ fn start(client: Client, options: Options, labels: &str, stop: &CancellationToke
         caches: Arc::default(),
         lists: Arc::default(),
         queues: Arc::default(),
+        leadership: Leadership::default(),
         events,
         metrics,
         http: http.clone(),
