@@ -158,6 +158,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), RunError
         let (halt, lease_stop) = (halt.clone(), lease_stop.clone());
         tokio::spawn(async move {
             let Some(heart) = lease_heart else {
+                lease_stop.cancelled().await;
                 return false;
             };
             let lost = election.hold(&heart, &lease_stop).await;
@@ -180,12 +181,16 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), RunError
     parts.start(&mut tasks).await?;
 
     // Until the process is asked to stop, or a part of it ends by itself.
+    let mut lost = None;
     let ended = tokio::select! {
         // In this order: a stop makes parts end too.
         biased;
         () = stop.cancelled() => None,
         () = halt.cancelled() => None,
-        _ = &mut holder => Some("lease".to_owned()),
+        held = &mut holder => {
+            lost = Some(held.unwrap_or(true));
+            Some("lease".to_owned())
+        }
         ended = tasks.next() => ended,
     };
     stop.cancel();
@@ -196,7 +201,10 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), RunError
         halt.cancel();
     }
     lease_stop.cancel();
-    let lost = holder.await.unwrap_or(true);
+    let lost = match lost {
+        Some(lost) => lost,
+        None => holder.await.unwrap_or(true),
+    };
     drop(context);
     if tokio::time::timeout(EVENTS_GRACE, publishing).await.is_err() {
         warn!("some events could not be published before the end");
