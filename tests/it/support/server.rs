@@ -64,7 +64,7 @@ impl Server {
 
         let complaints = Arc::new(Mutex::new(String::new()));
         let collected = Arc::clone(&complaints);
-        thread::spawn(move || {
+        let collecting = thread::spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
                 let mut collected = collected.lock().unwrap();
                 collected.push_str(&line);
@@ -88,6 +88,8 @@ impl Server {
         let Some(ready) = line.ok().and_then(|line| serde_json::from_str(&line).ok()) else {
             drop(child.kill());
             drop(child.wait());
+            // What it said last may not be collected yet.
+            drop(collecting.join());
             panic!(
                 "the test server {name} did not become ready: {}",
                 complaints.lock().unwrap()
