@@ -20,7 +20,7 @@ use tracing::{error, info, warn};
 use crate::controller::git_repository::{self, GitRepositoryReconciler};
 use crate::controller::kustomization::{self, KustomizationReconciler, Waits};
 use crate::controller::{
-    Cache, Caches, Context, Destinations, Drive, Election, Events, Health, Landings, Lists, Metrics,
+    Cache, Caches, Context, Destinations, Drive, Election, Events, Health, Heart, Landings, Lists, Metrics,
     Observer, OnChange, Options, Queue, Queues, Reconciled, Reconciler, TagStore, drive, image_policy,
     image_repository, image_update_automation, watch,
 };
@@ -154,22 +154,12 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), RunError
     let halt = CancellationToken::new();
     let lease_stop = CancellationToken::new();
     let mut tasks = Tasks::default();
-    let mut holder = {
-        let (halt, lease_stop) = (halt.clone(), lease_stop.clone());
-        tokio::spawn(async move {
-            let Some(heart) = lease_heart else {
-                lease_stop.cancelled().await;
-                return false;
-            };
-            let lost = election.hold(&heart, &lease_stop).await;
-            if lost {
-                halt.cancel();
-            } else {
-                election.release().await;
-            }
-            lost
-        })
-    };
+    let mut holder = tokio::spawn(hold_lease(
+        election,
+        lease_heart,
+        halt.clone(),
+        lease_stop.clone(),
+    ));
 
     let parts = Parts {
         config: &config,
@@ -214,6 +204,26 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), RunError
         Some(what) => Err(RunError::Ended(what)),
         None => Ok(()),
     }
+}
+
+/// Renews the lease until `stop`, then gives it back. When it is lost, `halt` is cancelled and the answer is true.
+async fn hold_lease(
+    election: Election,
+    heart: Option<Heart>,
+    halt: CancellationToken,
+    stop: CancellationToken,
+) -> bool {
+    let Some(heart) = heart else {
+        stop.cancelled().await;
+        return false;
+    };
+    let lost = election.hold(&heart, &stop).await;
+    if lost {
+        halt.cancel();
+    } else {
+        election.release().await;
+    }
+    lost
 }
 
 /// The tasks that have to run as long as the process does.
