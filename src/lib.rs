@@ -19,13 +19,19 @@
 //! GitRepository ----> source::git (E) --------> Checkout      a revision and its files, on the mirror that the Writer uses
 //!        |            source::Storage (E)                       the same files as an artifact over HTTP
 //!        v            source::SourceStore                       the same files for this process
+//!
+//! Kustomization ----> fluxbot_kustomize (P) --> objects         built from the files of a path, then sync::prepare (P)
+//!        v            sync::Applier (E)                         applied in stages, pruned by inventory, health awaited
 //! ```
+//! In a cluster [`controller`] holds the reconciler of each kind, with a queue that wakes it and the one place that turns its
+//! outcome into conditions; [`run`] wires them into a process.
 //!
 //! The same code runs without a cluster: [`sync`] builds the objects of a path, [`objects`] holds them instead of an API
 //! server, and [`update`] is the whole chain over them.
 //!
 //! # Who may use whom
 //! ```text
+//! cli, demo, run -> controller -> {update, source, sync, scanner, committer}
 //! cli, demo -> update -> {scanner, committer, sync} -> {policy, setters, objects} -> image
 //!              source -> {git, objects, policy}            scanner, git, source -> http
 //!              committer, objects, git, source -> fluxbot_git        policy, objects -> fluxbot_api

@@ -19,6 +19,7 @@ use tracing::{debug, warn};
 
 use super::kinds::Reconciled;
 use super::metrics::Metrics;
+use super::outcome;
 use crate::http::{ClientSettings, HttpClients, Reach};
 
 /// Events that wait to be published; more are dropped and counted.
@@ -219,7 +220,7 @@ fn event_object(destinations: &Destinations, publication: &Publication, namespac
         },
         "involvedObject": object,
         "reason": record.reason,
-        "message": cut(&record.message, MAX_NOTE),
+        "message": outcome::shortened(&record.message, MAX_NOTE),
         "type": if record.severity == EventSeverity::Error { "Warning" } else { "Normal" },
         "source": { "component": controller },
         "reportingComponent": controller,
@@ -293,16 +294,5 @@ fn fingerprint(publication: &Publication) -> u64 {
 }
 
 fn seconds(time: Timestamp) -> String {
-    super::outcome::whole_seconds(time).to_string()
-}
-
-fn cut(text: &str, limit: usize) -> String {
-    if text.len() <= limit {
-        return text.to_owned();
-    }
-    let mut end = limit - 3;
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    format!("{}...", text.get(..end).unwrap_or_default())
+    outcome::whole_seconds(time).to_string()
 }

@@ -193,7 +193,7 @@ fn failed(before: &Before<'_>, failure: &Failure, now: Timestamp) -> Settled {
     let ready = find(before.conditions, ConditionType::Ready);
     let is_news = ready.is_none_or(|ready| {
         ready.status != "False"
-            || ready.message != shortened(&failure.message)
+            || ready.message != shortened(&failure.message, MAX_MESSAGE)
             || ready.observed_generation != Some(before.generation)
     });
     let mut conditions = before.conditions.to_vec();
@@ -361,7 +361,7 @@ pub fn set(conditions: &mut Vec<Condition>, new: Change<'_>, generation: i64, no
         type_: new.kind.as_str().to_owned(),
         status: status.to_owned(),
         reason: new.reason.as_str().to_owned(),
-        message: shortened(new.message),
+        message: shortened(new.message, MAX_MESSAGE),
         observed_generation: Some(generation),
         // The API holds whole seconds.
         last_transition_time: since.unwrap_or_else(|| Time(whole_seconds(now))),
@@ -392,13 +392,14 @@ fn rank(kind: &str) -> u8 {
     }
 }
 
-fn shortened(message: &str) -> String {
-    if message.len() <= MAX_MESSAGE {
-        return message.to_owned();
+/// A text of at most `limit` bytes, which are more than three; one that is longer ends in three dots.
+pub(super) fn shortened(text: &str, limit: usize) -> String {
+    if text.len() <= limit {
+        return text.to_owned();
     }
-    let mut end = MAX_MESSAGE - 3;
-    while !message.is_char_boundary(end) {
+    let mut end = limit - 3;
+    while !text.is_char_boundary(end) {
         end -= 1;
     }
-    format!("{}...", message.get(..end).unwrap_or_default())
+    format!("{}...", text.get(..end).unwrap_or_default())
 }

@@ -40,14 +40,18 @@ pub fn pack(tree: &ArtifactTree, output: impl Write) -> io::Result<Packed> {
     append(tree, tree.root(), &mut Vec::new(), &mut archive)?;
     let mut output = archive.into_inner()?.finish()?;
     output.flush()?;
-    let mut digest = "sha256:".to_owned();
-    for byte in output.hash.finalize() {
-        // Writing to a String cannot fail.
-        let _ = write!(digest, "{byte:02x}");
-    }
     Ok(Packed {
-        digest,
+        digest: format!("sha256:{}", hexadecimal(&output.hash.finalize())),
         size: output.size,
+    })
+}
+
+/// A hash as digests spell it.
+pub(super) fn hexadecimal(hash: &[u8]) -> String {
+    hash.iter().fold(String::new(), |mut digits, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(digits, "{byte:02x}");
+        digits
     })
 }
 

@@ -2,6 +2,7 @@
 
 use sha2::{Digest as _, Sha256};
 
+use super::artifact::hexadecimal;
 use super::revision::{DigestAlgorithm, RevisionDigest};
 use super::tree::{ArtifactTree, TreeError, UnpackLimits};
 use crate::http::{
@@ -80,9 +81,7 @@ pub async fn fetch_artifact(
     let packed = read_body(response, limits.most_packed_bytes).await?;
     let limits = *limits;
     let read = tokio::task::spawn_blocking(move || {
-        let actual = Sha256::digest(&packed)
-            .iter()
-            .fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
+        let actual = hexadecimal(&Sha256::digest(&packed));
         if actual != expected.hex {
             return Err(FetchArtifactError::Digest {
                 expected: expected.to_string(),

@@ -185,10 +185,7 @@ impl Storage {
             }
             hash.update(buffer.get(..length).unwrap_or_default());
         }
-        let actual = hash
-            .finalize()
-            .iter()
-            .fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
+        let actual = artifact::hexadecimal(&hash.finalize());
         if actual != expected {
             return Err(StorageError::Digest {
                 path: artifact.path.clone(),
