@@ -5,8 +5,8 @@ SHELL := /bin/bash
 CARGO ?= cargo
 # What the demo is started with, for example `make demo ARGS=--once`.
 ARGS ?=
-# Prints the folder of release builds.
-RELEASE = $(CARGO) metadata --format-version 1 --no-deps | sed -E 's/.*"target_directory":"([^"]*)".*/\1\/release/'
+# Prints the folder of the demo's build.
+DEMO = $(CARGO) metadata --format-version 1 --no-deps | sed -E 's/.*"target_directory":"([^"]*)".*/\1\/demo/'
 
 .PHONY: help demo test check format lint deny generated generate image-binary bench clean-cache
 
@@ -17,11 +17,11 @@ demo: ## Watch the main job on two clusters: a new tag becomes a commit and runs
 ifeq (,$(findstring --no-cluster,$(ARGS)))
 	tests/servers/build.sh control-plane >/dev/null
 endif
-	$(CARGO) build --locked --release --features demo --bin fluxbot
+	$(CARGO) build --locked --profile demo --features demo --bin fluxbot
 ifeq (,$(findstring --no-cluster,$(ARGS)))
-	@FLUXBOT_CONTROL_PLANE="$$(tests/servers/build.sh control-plane)" "$$($(RELEASE))/fluxbot" demo $(ARGS)
+	@FLUXBOT_CONTROL_PLANE="$$(tests/servers/build.sh control-plane)" "$$($(DEMO))/fluxbot" demo $(ARGS)
 else
-	@"$$($(RELEASE))/fluxbot" demo $(ARGS)
+	@"$$($(DEMO))/fluxbot" demo $(ARGS)
 endif
 
 test: ## Build the test servers and run all tests
