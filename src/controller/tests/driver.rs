@@ -76,7 +76,7 @@ fn merge(object: &mut Value, patch: &Value) {
     }
 }
 
-fn context(client: kube::Client) -> Context {
+pub(super) fn context(client: kube::Client) -> Context {
     let metrics = Arc::new(Metrics::default());
     let destinations = Destinations {
         client: client.clone(),
