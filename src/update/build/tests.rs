@@ -111,7 +111,10 @@ fn a_kustomization_chooses_the_files_and_the_namespace() {
 #[test]
 fn what_a_kustomization_cannot_do_yet_is_refused_by_name() {
     let cases = [
-        ("helmCharts: [{name: x}]\n", "is not supported yet; point --objects at"),
+        (
+            "helmCharts: [{name: x}]\n",
+            "is not supported yet; point --objects at",
+        ),
         ("resources: [https://example.org/x]\n", "https://example.org/x"),
         ("resources: [gone.yaml]\n", "gone.yaml"),
         ("resources: [../../outside]\n", "'../../outside'"),
@@ -121,7 +124,10 @@ fn what_a_kustomization_cannot_do_yet_is_refused_by_name() {
     for (kustomization, expected) in cases {
         let files = tree(&[("images/kustomization.yaml", kustomization)]);
         let error = load(&files, "images").unwrap_err();
-        assert!(error.contains(expected) && error.contains("images/kustomization.yaml"), "{error}");
+        assert!(
+            error.contains(expected) && error.contains("images/kustomization.yaml"),
+            "{error}"
+        );
     }
 }
 
@@ -225,8 +231,12 @@ fn kustomizations_that_double_are_stopped() {
             &*Box::leak(content.clone().into_boxed_str()),
         );
     }
-    files.insert("40/kustomization.yaml", "resources: []\n");
-    assert!(load(&InMemory(files), "00").unwrap_err().contains("kustomizations, repetitions included"));
+    files.insert("40/kustomization.yaml", "namespace: x\n");
+    assert!(
+        load(&InMemory(files), "00")
+            .unwrap_err()
+            .contains("kustomizations, repetitions included")
+    );
 }
 
 #[test]

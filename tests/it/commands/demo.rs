@@ -61,7 +61,13 @@ impl Demo {
 async fn tag(registry: &str, repository: &str, old: &str, new: &str) {
     let client = http_client(None, None);
     let at = |tag: &str| format!("http://{registry}/v2/{repository}/manifests/{tag}");
-    let found = client.get(at(old)).send().await.unwrap().error_for_status().unwrap();
+    let found = client
+        .get(at(old))
+        .send()
+        .await
+        .unwrap()
+        .error_for_status()
+        .unwrap();
     let kind = found.headers()["content-type"].clone();
     let content = found.bytes().await.unwrap();
     let put = client.put(at(new)).header("content-type", kind).body(content);
@@ -72,7 +78,14 @@ async fn tag(registry: &str, repository: &str, old: &str, new: &str) {
 async fn tags_of_the_user_disturb_no_scene_and_an_interrupt_ends_it_well() {
     let mut demo = Demo::start();
     let line = demo.line_with("registry    http://").await;
-    let registry = line.split("http://").nth(1).unwrap().split(' ').next().unwrap().to_owned();
+    let registry = line
+        .split("http://")
+        .nth(1)
+        .unwrap()
+        .split(' ')
+        .next()
+        .unwrap()
+        .to_owned();
     demo.line_with("2. ").await;
     // One that beta takes, in a repository of a later scene, and one that nobody has asked for.
     tag(&registry, "btoll/debug", "1.0.0", "1.0.9").await;
