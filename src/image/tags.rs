@@ -1,8 +1,8 @@
 //! The tags of one image at one moment, and what changed between two moments.
 
-use std::fmt::Write as _;
-
 use sha2::{Digest, Sha256};
+
+use crate::hexadecimal::hexadecimal;
 
 /// A complete list of an image's tags.
 ///
@@ -49,12 +49,7 @@ impl TagSnapshot {
             hash.update(tag.as_bytes());
             hash.update(b"\n");
         }
-        let mut revision = String::from("sha256:");
-        for byte in hash.finalize() {
-            // Writing to a String cannot fail.
-            let _ = write!(revision, "{byte:02x}");
-        }
-        revision
+        format!("sha256:{}", hexadecimal(&hash.finalize()))
     }
 
     /// What changed since `earlier`.

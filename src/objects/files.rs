@@ -10,7 +10,7 @@ const MAX_FILE: u64 = 16 << 20;
 /// A tree of files that can be listed and read.
 ///
 /// Paths are relative to the root of the tree, with `/` between segments and no leading `/`.
-pub trait Files {
+pub trait Files: Sync {
     /// The paths of all regular files at or below `path` (`""` is the root), in byte order. A path that is itself a
     /// file gives that file. Symbolic links are left out, so nothing outside the tree is ever read.
     fn list(&self, path: &str) -> Result<Vec<String>, FilesError>;

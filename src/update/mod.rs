@@ -6,11 +6,13 @@
 //!
 //! A failure belongs to one object: the others go on, and the outcome of each is reported.
 
+mod build;
 mod directory;
 mod land;
 mod scan;
 mod select;
 
+pub use build::BuildError;
 pub use directory::{FileEdit, Overlay, edit_directory};
 pub use land::{AutomationOutcome, PlannedWorks, foreign_automations, land, plan_works};
 pub use scan::{Scan, Scanner};
@@ -20,7 +22,6 @@ use std::time::Duration;
 
 use crate::image::{PolicyKey, Selections};
 use crate::objects::{Duplicate, Files, ObjectKey, ObjectSet, admits};
-use crate::sync::{self, BuildError, Interest};
 
 /// Why the objects of a path cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -35,7 +36,7 @@ pub enum LoadError {
 
 /// Reads the objects at some paths of some trees: kustomizations, folders, or files.
 pub fn load_objects(places: &[(&dyn Files, &str)]) -> Result<ObjectSet, LoadError> {
-    let interest = Interest {
+    let interest = build::Interest {
         may_be_in: ObjectSet::may_be_in,
         must_be_read: ObjectSet::must_be_read,
         is_vital: ObjectSet::is_vital,
@@ -43,7 +44,7 @@ pub fn load_objects(places: &[(&dyn Files, &str)]) -> Result<ObjectSet, LoadErro
     let mut manifests = Vec::new();
     let mut problems = Vec::new();
     for (files, path) in places {
-        let built = sync::build(*files, path, interest)?;
+        let built = build::build(*files, path, interest)?;
         manifests.extend(built.manifests);
         problems.extend(built.problems);
     }

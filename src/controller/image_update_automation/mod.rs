@@ -17,6 +17,7 @@ use self::plan::{
 };
 use super::attempt::{Attempt, Reconciler};
 use super::context::{Caches, Context, Queues};
+use super::git_repository;
 use super::kinds::Reconciled;
 use super::landing::{LandError, Landings, Remote};
 use super::outcome::{self, Announce, Done, Failure, Recovery, Requeue};
@@ -168,6 +169,13 @@ impl Reconciler for ImageUpdateAutomationReconciler {
         announce(attempt, &commit, &landed.landed.changes, &written);
         Ok(done(requeue, Announce::Nothing))
     }
+
+    fn secrets(&self, object: &ImageUpdateAutomation) -> Vec<ObjectKey> {
+        let source = self.source(object);
+        source
+            .map(|source| git_repository::secrets_of(&source))
+            .unwrap_or_default()
+    }
 }
 
 impl ImageUpdateAutomationReconciler {
@@ -228,6 +236,7 @@ impl ImageUpdateAutomationReconciler {
         Ok(Remote {
             url: source.spec.url.clone(),
             access,
+            timeout: git_repository::plan::timeout(&source.spec),
         })
     }
 
