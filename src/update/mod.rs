@@ -11,7 +11,7 @@ mod land;
 mod scan;
 mod select;
 
-pub use directory::{FileEdit, Overlay, edit_directory};
+pub use directory::{FileEdit, Overlay, SetFile, edit_directory, set_directory};
 pub use land::{AutomationOutcome, PlannedWorks, foreign_automations, land, plan_works};
 pub use scan::{Scan, Scanner};
 pub use select::{PolicyOutcome, select};
