@@ -13,11 +13,12 @@ mod scan;
 mod select;
 
 pub use build::BuildError;
-pub use directory::{FileEdit, Overlay, edit_directory};
+pub use directory::{FileEdit, Overlay, SetFile, edit_directory, set_directory};
 pub use land::{AutomationOutcome, PlannedWorks, foreign_automations, land, plan_works};
 pub use scan::{Scan, Scanner};
 pub use select::{PolicyOutcome, select};
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::image::{PolicyKey, Selections};
@@ -76,22 +77,36 @@ pub enum Step {
     },
 }
 
-/// The selections that an automation may write: the policies of its own namespace that its selector admits.
-#[must_use]
-pub fn selections_for(outcomes: &[PolicyOutcome], objects: &ObjectSet, automation: &ObjectKey) -> Selections {
+/// Whether an automation may write a policy: it is of its own namespace, and its selector admits it.
+fn may_write(objects: &ObjectSet, automation: &ObjectKey, policy: &PolicyKey) -> bool {
     let selector = objects
         .automations
         .get(automation)
         .and_then(|declared| declared.object.spec.policy_selector.as_ref());
-    let admitted = |key: &PolicyKey| {
-        let policy = objects.policies.get(&ObjectKey::new(&key.namespace, &key.name));
-        key.namespace == automation.namespace
-            && policy.is_some_and(|policy| admits(selector, policy.object.metadata.labels.as_ref()))
-    };
+    let found = objects
+        .policies
+        .get(&ObjectKey::new(&policy.namespace, &policy.name));
+    policy.namespace == automation.namespace
+        && found.is_some_and(|found| admits(selector, found.object.metadata.labels.as_ref()))
+}
+
+/// The selections that an automation may write.
+#[must_use]
+pub fn selections_for(outcomes: &[PolicyOutcome], objects: &ObjectSet, automation: &ObjectKey) -> Selections {
     outcomes
         .iter()
-        .filter(|outcome| admitted(&outcome.policy))
+        .filter(|outcome| may_write(objects, automation, &outcome.policy))
         .filter_map(|outcome| Some((outcome.policy.clone(), outcome.result.as_ref().ok()?.clone())))
+        .collect()
+}
+
+/// The policies of an automation's namespace that it may not write.
+#[must_use]
+pub fn foreign_policies(objects: &ObjectSet, automation: &ObjectKey) -> BTreeSet<PolicyKey> {
+    let keys = objects.policies.keys();
+    keys.filter(|key| key.namespace == automation.namespace)
+        .map(|key| PolicyKey::new(&key.namespace, &key.name))
+        .filter(|policy| !may_write(objects, automation, policy))
         .collect()
 }
 

@@ -85,6 +85,7 @@ const PURE: &[&str] = &[
     "src/source/ignore",
     "src/controller/wake.rs",
     "src/controller/git_repository/plan.rs",
+    "src/controller/image_update_automation/skipped.rs",
     "src/controller/kustomization/plan.rs",
     "src/controller/kustomization/history.rs",
     "crates/api/src",
