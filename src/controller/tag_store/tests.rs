@@ -249,20 +249,18 @@ fn what_an_earlier_process_left_counts_when_it_is_what_that_process_told_of() {
     assert!(kept.is_current("r.example/one", None), "this process found it");
     assert!(!kept.is_current("r.example/two", None), "another image");
     kept.is_restored = true;
-    let is_current = |status| kept.is_current("r.example/one", status);
+    let is_current =
+        |status: Option<ImageRepositoryStatus>| kept.is_current("r.example/one", status.as_ref());
     assert!(!is_current(None), "the object may be another one");
     assert!(
-        is_current(Some(&status(&kept, 200))),
+        is_current(Some(status(&kept, 200))),
         "the same list, scanned again since"
     );
     assert!(
-        !is_current(Some(&status(&other, 200))),
+        !is_current(Some(status(&other, 200))),
         "a later list was not written"
     );
-    assert!(
-        is_current(Some(&status(&other, 99))),
-        "the status was not written"
-    );
+    assert!(is_current(Some(status(&other, 99))), "the status was not written");
 }
 
 #[test]
