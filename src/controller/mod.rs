@@ -56,7 +56,7 @@ pub use queue::Queue;
 pub use secret_waits::{SecretWaits, watch_secrets};
 pub use secrets::{SecretData, SecretError};
 pub use status::{StatusError, StatusWriter};
-pub use tag_store::{StoredTags, TagStore};
+pub use tag_store::{SeenDigest, Sightings, StoredTags, TagStore};
 pub use wake::is_due;
 pub use watch::{Observer, OnChange, watch};
 
