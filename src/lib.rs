@@ -31,14 +31,15 @@
 //!
 //! # Who may use whom
 //! ```text
-//! cli, demo, run -> controller -> {update, source, sync, scanner, committer}
+//! cli, demo, run -> controller -> {update, source, sync, scanner, committer}     scanner -> cloud
 //! cli, demo -> update -> {scanner, committer, sync} -> {policy, setters, objects} -> image
-//!              source -> {git, objects, policy}            scanner, git, source -> http
+//!              source -> {git, objects, policy}            scanner, git, source, cloud -> http
 //!              committer, objects, git, source -> fluxbot_git        policy, objects -> fluxbot_api
 //! ```
 //! `tests/it/architecture.rs` checks it.
 
 pub mod cli;
+pub mod cloud;
 pub mod committer;
 pub mod controller;
 #[cfg(feature = "demo")]

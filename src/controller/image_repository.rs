@@ -22,7 +22,7 @@ use super::watch::OnChange;
 use crate::image::{ImageName, InvalidImageName, TagSnapshot};
 use crate::objects::ObjectKey;
 use crate::scanner::scan::{self, Exclusion, ScanDecision, ScanReason, ScanState};
-use crate::scanner::{Access, Registry};
+use crate::scanner::{Access, Ask, Listed, Registry};
 
 /// When a list that is much shorter than before is looked at again, if its interval is longer.
 const SECOND_LOOK: Duration = Duration::from_mins(5);
@@ -110,9 +110,15 @@ impl Reconciler for ImageRepositoryReconciler {
                 };
                 attempt.progress(format!("scanning: {reason}"));
                 let access = self.access(&repository).await?;
-                let stored = self.scan(attempt, &image, &access, stored).await?;
-                observe(&mut attempt.status, &stored, Timestamp::now());
-                (stored, interval)
+                let max_age = longest_age(reason, interval);
+                let (stored, asked_at) = self.scan(attempt, &image, &access, (stored, max_age)).await?;
+                // Objects that shared a list stay in step, and share the next one too.
+                observe(&mut attempt.status, &stored, asked_at);
+                let age = Timestamp::now().duration_since(asked_at);
+                (
+                    stored,
+                    interval.saturating_sub(Duration::try_from(age).unwrap_or_default()),
+                )
             }
         };
         Ok(Done {
@@ -137,14 +143,15 @@ impl ImageRepositoryReconciler {
             .map_err(|error| error.failure())
     }
 
-    /// Asks the registry, stores what it said, and wakes the policies when there is something new for them.
+    /// Asks the registry, stores what it said, and wakes the policies when there is something new for them. Gives when the
+    /// registry was asked.
     async fn scan(
         &self,
         attempt: &mut Attempt<ImageRepository>,
         image: &ImageName,
         access: &Access,
-        previous: Option<Arc<StoredTags>>,
-    ) -> Result<Arc<StoredTags>, Failure> {
+        (previous, max_age): (Option<Arc<StoredTags>>, Duration),
+    ) -> Result<(Arc<StoredTags>, Timestamp), Failure> {
         let repository = Arc::clone(&attempt.object);
         let exclusions = scan::effective_exclusions(&repository.spec.exclusion_list);
         let exclusion = Exclusion::new(&repository.spec.exclusion_list).map_err(|error| {
@@ -155,11 +162,8 @@ impl ImageRepositoryReconciler {
             .as_ref()
             .filter(|known| known.image == canonical && known.exclusions == exclusions)
             .and_then(|known| known.version.as_ref());
-        let found = match known {
-            Some(version) => self.registry.tags_unless(image, access, version).await,
-            None => self.registry.tags(image, access).await.map(Some),
-        };
-        let found = found.map_err(|error| {
+        let listed = self.registry.list(image, access, &Ask { known, max_age }).await;
+        let listed = listed.map_err(|error| {
             let origin = registry_access::origin(&repository, &error);
             Failure::new(
                 Reason::ReadOperationFailed,
@@ -167,6 +171,10 @@ impl ImageRepositoryReconciler {
             )
             .diagnosed(Diagnosis::of_scan(&error))
         })?;
+        let (found, asked_at) = match &listed {
+            Listed::Unchanged { asked_at } => (None, *asked_at),
+            Listed::New(list) => (Some(list.as_ref()), list.asked_at),
+        };
         let settled = tag_store::settle(previous.as_deref(), &canonical, (&exclusions, &exclusion), found);
         if let Some(held) = settled.held {
             let message = format!(
@@ -208,13 +216,24 @@ impl ImageRepositoryReconciler {
         if settled.is_news {
             self.wake_policies(&attempt.key);
         }
-        Ok(stored)
+        Ok((stored, asked_at))
     }
 
     fn wake_policies(&self, repository: &ObjectKey) {
         let policies = &self.context.caches.image_policies;
         for policy in policies.select(|policy| repository_of(policy) == *repository) {
             self.context.queues.image_policies.wake(&policy.key());
+        }
+    }
+}
+
+/// How old a list may be that the registry gave to somebody else: whoever asks for a scan means what is there now.
+fn longest_age(reason: ScanReason, interval: Duration) -> Duration {
+    match reason {
+        ScanReason::Requested => Duration::ZERO,
+        ScanReason::Interval | ScanReason::NoStoredList => interval / 2,
+        ScanReason::NeverScanned | ScanReason::NewImageName | ScanReason::NewExclusionList => {
+            Duration::from_secs(1)
         }
     }
 }

@@ -32,6 +32,7 @@ pub mod pushed;
 mod queue;
 mod registry_access;
 mod secrets;
+mod service_account;
 mod status;
 mod tag_store;
 mod wake;

@@ -86,11 +86,11 @@ pub fn settle(
     previous: Option<&StoredTags>,
     image: &str,
     (exclusions, exclusion): (&[String], &Exclusion),
-    found: Option<TagList>,
+    found: Option<&TagList>,
 ) -> Settled {
     let previous = previous.filter(|previous| previous.image == image);
     let (found, version) = match (found, previous) {
-        (Some(list), _) => (exclusion.filter(&list.snapshot), list.version),
+        (Some(list), _) => (exclusion.filter(&list.snapshot), list.version.clone()),
         (None, Some(previous)) => {
             let last = previous.held.as_ref().unwrap_or(&previous.tags);
             (exclusion.filter(last), previous.version.clone())
@@ -127,7 +127,9 @@ mod tests {
 
     fn list(tags: std::ops::Range<u32>) -> TagList {
         TagList {
-            snapshot: TagSnapshot::new(tags.map(|tag| tag.to_string()).collect()),
+            snapshot: Arc::new(TagSnapshot::new(tags.map(|tag| tag.to_string()).collect())),
+            asked_at: jiff::Timestamp::UNIX_EPOCH,
+            known: Vec::new(),
             requests: 1,
             pages: 1,
             illegal: 0,
@@ -138,7 +140,7 @@ mod tests {
     fn run(previous: Option<&StoredTags>, patterns: &[&str], found: Option<TagList>) -> Settled {
         let exclusion = Exclusion::new(patterns).unwrap();
         let patterns = scan::effective_exclusions(patterns);
-        settle(previous, "r.example/app", (&patterns, &exclusion), found)
+        settle(previous, "r.example/app", (&patterns, &exclusion), found.as_ref())
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! Listing all tags of a repository: page after page, complete or not at all.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
+use jiff::Timestamp;
 use reqwest::header::{ETAG, LINK};
 use reqwest::{Method, StatusCode};
 use url::Url;
@@ -10,7 +12,7 @@ use super::ScanError;
 use super::challenge::next_page;
 use super::exchange::{Answer, Operation, Want};
 use super::host::Paging;
-use super::registry::{ListVersion, TagList};
+use super::registry::{KnownTag, ListVersion, TagList};
 use super::tag_page::{InvalidPage, SeenTags, TagPage};
 use crate::image::TagSnapshot;
 
@@ -30,6 +32,7 @@ const MAX_VERSION: usize = 256;
 #[derive(Default)]
 struct Progress {
     tags: Vec<String>,
+    known: Vec<KnownTag>,
     illegal: u32,
     pages: u32,
     bytes: u64,
@@ -51,7 +54,11 @@ enum Next {
 
 impl Operation<'_> {
     /// Lists the tags; `None` when the registry says that the list still has the version `known`.
-    pub(super) async fn list_tags(&self, known: Option<&ListVersion>) -> Result<Option<TagList>, ScanError> {
+    pub(super) async fn list_tags(
+        &self,
+        known: Option<&ListVersion>,
+        asked_at: Timestamp,
+    ) -> Result<Option<TagList>, ScanError> {
         let whole = self.url(&format!("{}/tags/list", self.image.repository()))?;
         let mut url = whole.clone();
         if self.host.paging() == Paging::Sized {
@@ -62,7 +69,17 @@ impl Operation<'_> {
         let mut checked: Option<usize> = None;
         loop {
             let unless = known.filter(|known| progress.pages == 0 && known.url == url.as_str());
-            let answer = self.page(&url, unless, &mut progress).await?;
+            let answer = match self.page(&url, unless, &mut progress).await {
+                Err(ScanError::Unavailable {
+                    retry_after: None, ..
+                }) if progress.pages == 0 && self.host.paging() == Paging::Whole => {
+                    // Some registries break down under a long list and give it in pages.
+                    self.host.set_paging(Paging::Sized);
+                    url.set_query(Some(&format!("n={PAGE_SIZE}")));
+                    continue;
+                }
+                answer => answer?,
+            };
             if answer.status == StatusCode::NOT_MODIFIED && unless.is_some() {
                 return Ok(None);
             }
@@ -107,8 +124,12 @@ impl Operation<'_> {
                 }
             }
         }
+        progress.known.sort_unstable();
+        progress.known.dedup_by(|a, b| a.tag == b.tag);
         Ok(Some(TagList {
-            snapshot: TagSnapshot::new(progress.tags),
+            snapshot: Arc::new(TagSnapshot::new(progress.tags)),
+            asked_at,
+            known: progress.known,
             requests: self.request_count(),
             pages: progress.pages,
             illegal: progress.illegal,
@@ -206,6 +227,7 @@ impl Progress {
         self.pages += 1;
         self.bytes += bytes as u64;
         self.illegal = self.illegal.saturating_add(page.illegal);
+        self.known.extend(page.known);
         let added = if self.pages == 1 {
             page.tags.len()
         } else {

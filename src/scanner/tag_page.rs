@@ -4,8 +4,12 @@ use std::collections::HashSet;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use super::manifest::is_digest;
+use super::registry::KnownTag;
 
 /// Longest tag that the distribution specification allows.
 const MAX_TAG_LENGTH: usize = 128;
@@ -16,6 +20,8 @@ pub(super) struct TagPage {
     pub(super) tags: Vec<String>,
     /// Entries that are no tags: too long, or with characters that no tag has. They can never be pulled.
     pub(super) illegal: u32,
+    /// What the page says of its tags beside their names.
+    pub(super) known: Vec<KnownTag>,
 }
 
 /// Why a page is no page.
@@ -35,8 +41,9 @@ impl TagPage {
             .deserialize_map(ListVisitor { limit })
             .and_then(|list| deserializer.end().map(|()| list))
             .map_err(|err| InvalidPage::NotATagList(describe(body, &err)))?;
+        let (list, known) = list;
         match list {
-            Listed::Tags(page) => Ok(page),
+            Listed::Tags(page) => Ok(Self { known, ..page }),
             Listed::TooMany => Err(InvalidPage::TooMany),
             Listed::Missing => Err(InvalidPage::NotATagList(
                 "it has neither 'tags' nor 'name'".to_owned(),
@@ -91,14 +98,15 @@ struct ListVisitor {
 }
 
 impl<'de> Visitor<'de> for ListVisitor {
-    type Value = Listed;
+    type Value = (Listed, Vec<KnownTag>);
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object with a list of tags")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Listed, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut listed = Listed::Missing;
+        let mut known = Vec::new();
         while let Some(key) = map.next_key::<String>()? {
             match key.as_str() {
                 "tags" => listed = map.next_value_seed(Tags { limit: self.limit })?,
@@ -109,12 +117,13 @@ impl<'de> Visitor<'de> for ListVisitor {
                         listed = Listed::Tags(TagPage::default());
                     }
                 }
+                "manifest" => Manifests(known) = map.next_value()?,
                 _ => {
                     map.next_value::<IgnoredAny>()?;
                 }
             }
         }
-        Ok(listed)
+        Ok((listed, known))
     }
 }
 
@@ -180,6 +189,97 @@ impl<'de> Deserialize<'de> for Tag {
     }
 }
 
+/// What registries at Google add to a list: the manifests by digest, with their tags and times. Anything else under the same
+/// name is somebody else's business.
+#[derive(Default)]
+struct Manifests(Vec<KnownTag>);
+
+/// One of them; the times are numbers in strings.
+#[derive(Deserialize)]
+struct Uploaded {
+    #[serde(default)]
+    tag: Vec<String>,
+    #[serde(default, rename = "timeUploadedMs")]
+    time: String,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Lenient {
+    Known(Uploaded),
+    Other(IgnoredAny),
+}
+
+impl<'de> Deserialize<'de> for Manifests {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ManifestsVisitor;
+        impl<'de> Visitor<'de> for ManifestsVisitor {
+            type Value = Manifests;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("anything")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Manifests, A::Error> {
+                let mut known = Vec::new();
+                // One at a time: all of them together are many times as large as the list.
+                while let Some((digest, manifest)) = map.next_entry::<String, Lenient>()? {
+                    let Lenient::Known(manifest) = manifest else {
+                        continue;
+                    };
+                    if !is_digest(&digest) {
+                        continue;
+                    }
+                    let milliseconds = manifest.time.parse().ok().filter(|time| *time > 0);
+                    let uploaded = milliseconds.and_then(|time: i64| Timestamp::from_millisecond(time).ok());
+                    known.extend(
+                        manifest
+                            .tag
+                            .into_iter()
+                            .filter(|tag| is_tag(tag))
+                            .map(|tag| KnownTag {
+                                tag: tag.into(),
+                                digest: digest.as_str().into(),
+                                uploaded,
+                            }),
+                    );
+                }
+                Ok(Manifests(known))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Manifests, A::Error> {
+                while sequence.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(Manifests::default())
+            }
+
+            fn visit_unit<E>(self) -> Result<Manifests, E> {
+                Ok(Manifests::default())
+            }
+
+            fn visit_bool<E>(self, _: bool) -> Result<Manifests, E> {
+                Ok(Manifests::default())
+            }
+
+            fn visit_i64<E>(self, _: i64) -> Result<Manifests, E> {
+                Ok(Manifests::default())
+            }
+
+            fn visit_u64<E>(self, _: u64) -> Result<Manifests, E> {
+                Ok(Manifests::default())
+            }
+
+            fn visit_f64<E>(self, _: f64) -> Result<Manifests, E> {
+                Ok(Manifests::default())
+            }
+
+            fn visit_str<E>(self, _: &str) -> Result<Manifests, E> {
+                Ok(Manifests::default())
+            }
+        }
+        deserializer.deserialize_any(ManifestsVisitor)
+    }
+}
+
 /// Says what is wrong without repeating foreign text at length.
 fn describe(body: &[u8], err: &serde_json::Error) -> String {
     let start = body.trim_ascii_start();
@@ -213,6 +313,53 @@ mod tests {
         let page = TagPage::parse(body.as_bytes(), 10).unwrap();
         assert_eq!(page.tags, tags);
         assert_eq!(page.illegal, illegal);
+    }
+
+    #[test]
+    fn what_google_says_of_tags_is_kept() {
+        let (one, two) = ("a".repeat(64), "b".repeat(64));
+        let body = format!(
+            r#"{{"child":[],"manifest":{{
+                "sha256:{one}":{{"imageSizeBytes":"1","tag":["1.0","latest"],"timeUploadedMs":"1700000000000"}},
+                "sha256:{two}":{{"tag":["0.9","a b"],"timeUploadedMs":"0"}},
+                "sha256:short":{{"tag":["x"]}},
+                "other":7
+            }},"name":"a","tags":["0.9","1.0","latest"]}}"#
+        );
+        let page = TagPage::parse(body.as_bytes(), 10).unwrap();
+        assert_eq!(page.tags, ["0.9", "1.0", "latest"]);
+        let known: Vec<_> = page
+            .known
+            .iter()
+            .map(|known| {
+                (
+                    &*known.tag,
+                    known.digest.ends_with('a'),
+                    known.uploaded.map(|time| time.as_second()),
+                )
+            })
+            .collect();
+        let uploaded = Some(1_700_000_000);
+        assert_eq!(
+            known,
+            [
+                ("1.0", true, uploaded),
+                ("latest", true, uploaded),
+                ("0.9", false, None)
+            ]
+        );
+    }
+
+    #[rstest]
+    #[case("7")]
+    #[case("null")]
+    #[case(r#""x""#)]
+    #[case(r#"[{"tag":[1]}]"#)]
+    #[case(r#"{"sha256:0":[1,2]}"#)]
+    fn what_others_say_under_the_same_name_is_ignored(#[case] manifest: &str) {
+        let body = format!(r#"{{"manifest":{manifest},"tags":["1"]}}"#);
+        let page = TagPage::parse(body.as_bytes(), 10).unwrap();
+        assert_eq!((page.tags.len(), page.known.len()), (1, 0));
     }
 
     #[rstest]

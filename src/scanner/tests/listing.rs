@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::server::{Reply, Server, registry, registry_with};
-use crate::scanner::{Access, Limits, ScanError};
+use crate::scanner::{Access, Ask, Limits, Listed, ScanError};
 
 /// Serves `count` tags in pages of at most `page`, by `n` and `last`, as the distribution specification has it.
 fn paged(count: usize, page: usize) -> Server {
@@ -62,7 +62,7 @@ async fn every_page_is_followed_and_the_next_scan_asks_for_large_ones() {
     let first = registry.tags(&server.image(), &Access::default()).await.unwrap();
     assert_eq!((first.snapshot.len(), first.pages), (2345, 24));
     let second = registry.tags(&server.image(), &Access::default()).await.unwrap();
-    assert_eq!((second.snapshot, second.pages), (first.snapshot, 3));
+    assert_eq!((&second.snapshot, second.pages), (&first.snapshot, 3));
 }
 
 #[tokio::test]
@@ -271,12 +271,15 @@ async fn a_list_that_did_not_change_is_not_sent_again() {
     let server = versioned(3);
     let registry = registry();
     let list = registry.tags(&server.image(), &Access::default()).await.unwrap();
-    let version = list.version.unwrap();
+    let ask = Ask {
+        known: list.version.as_ref(),
+        ..Ask::default()
+    };
     let again = registry
-        .tags_unless(&server.image(), &Access::default(), &version)
+        .list(&server.image(), &Access::default(), &ask)
         .await
         .unwrap();
-    assert_eq!(again, None);
+    assert!(matches!(again, Listed::Unchanged { .. }), "{again:?}");
 }
 
 #[tokio::test]
@@ -286,7 +289,7 @@ async fn a_list_that_may_fill_its_page_has_no_version() {
         .tags(&server.image(), &Access::default())
         .await
         .unwrap();
-    assert_eq!((list.snapshot.len(), list.version), (100, None));
+    assert_eq!((list.snapshot.len(), &list.version), (100, &None));
 }
 
 #[tokio::test]
