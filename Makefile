@@ -52,6 +52,7 @@ image-binary: ## Build dist/fluxbot, a program without shared libraries, for the
 bench: ## Measure, with the peers where they can be had (docs/performance.md)
 	bench/run.sh
 	bench/latency.sh
+	bench/scan.sh
 
 clean-cache: ## Remove the test servers and tools that were built into the cache
 	rm -rf "$${FLUXBOT_CACHE:-$${XDG_CACHE_HOME:-$$HOME/.cache}/fluxbot}"/{test-servers,tools}

@@ -98,7 +98,10 @@ async fn scan(registry: &Registry, image: ImageName, access: &Access) -> ScanRow
         Ok(list) => ScanRow {
             image,
             tag_count: Some(list.snapshot.len()),
-            newest_tags: newest_first(list.snapshot.tags(), SHOWN_TAGS),
+            newest_tags: {
+                let tags: Vec<String> = list.snapshot.tags().map(str::to_owned).collect();
+                newest_first(&tags, SHOWN_TAGS)
+            },
             requests: Some(list.requests),
             milliseconds,
             error: None,

@@ -44,6 +44,13 @@ pub trait Reconciler: Send + Sync + 'static {
         async { Ok(()) }
     }
 
+    /// How long a run is put off because something that it waits for is about to come, and will wake it. Nothing is written
+    /// for a run that was put off: an object that comes up together with what it depends on is not told that it is missing.
+    fn postpone(&self, object: &Self::Kind) -> Option<Duration> {
+        let _ = object;
+        None
+    }
+
     /// Whether deleting the object needs [`Self::finalize`]. Where it does not, no finalizer is set, and Flux's own is
     /// removed when the object is deleted.
     fn needs_finalizer(&self, object: &Self::Kind) -> bool {

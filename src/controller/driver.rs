@@ -164,6 +164,10 @@ impl<R: Reconciler> Drive<R> {
             return None;
         }
         let object = writer.object().await;
+        if let Some(pause) = self.reconciler.postpone(&object) {
+            debug!(kind = R::Kind::KIND, %key, "put off");
+            return Some(pause);
+        }
         self.reconcile(object, writer, slot).await
     }
 
@@ -338,7 +342,11 @@ impl<R: Reconciler> Drive<R> {
             R::Kind::set_last_handled(&mut attempt.status, requested);
         }
         log_result::<R>(&attempt, result, &settled, duration);
+        // The work is done: the next object can be worked on while the API server stores what became of this one.
+        let turn = self.observer.turn_to_write().await;
+        attempt.slot.release();
         let written = writer.write(&attempt.status).await;
+        drop(turn);
         for record in attempt.events.drain(..).chain(settled.event) {
             self.context
                 .events

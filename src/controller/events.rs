@@ -34,8 +34,11 @@ const TIMEOUT: Duration = Duration::from_secs(15);
 /// An event that repeats within this time is counted up instead of created anew.
 const REPEATS_WITHIN: Duration = Duration::from_hours(1);
 
-/// Events whose repetition is recognised.
-const MAX_REMEMBERED: usize = 1024;
+/// Events that are published at once. Few: they must not keep the API server from storing statuses.
+const LANES: usize = 2;
+
+/// Events of a lane whose repetition is recognised.
+const MAX_REMEMBERED: usize = 512;
 
 /// Something that happened to an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -139,15 +142,34 @@ struct Remembered {
     since: Instant,
 }
 
+/// Deals the events out to several lanes, those of one object to the same one: they stay in order.
 async fn publish_all(destinations: Destinations, mut receiver: mpsc::Receiver<Publication>) {
+    let (lanes, ends): (Vec<_>, Vec<_>) = std::iter::repeat_with(|| mpsc::channel(1)).take(LANES).unzip();
+    let deal = async move {
+        while let Some(publication) = receiver.recv().await {
+            let mut hasher = DefaultHasher::new();
+            publication.object.uid.hash(&mut hasher);
+            publication.object.name.hash(&mut hasher);
+            let lane = usize::try_from(hasher.finish() % LANES as u64).unwrap_or_default();
+            if let Some(lane) = lanes.get(lane) {
+                // A lane ends after this does.
+                drop(lane.send(publication).await);
+            }
+        }
+    };
+    let publish = ends.into_iter().map(|end| publish_lane(&destinations, end));
+    tokio::join!(deal, futures::future::join_all(publish));
+}
+
+async fn publish_lane(destinations: &Destinations, mut receiver: mpsc::Receiver<Publication>) {
     let mut remembered: HashMap<u64, Remembered> = HashMap::new();
     while let Some(publication) = receiver.recv().await {
-        if let Err(error) = to_api_server(&destinations, &mut remembered, &publication).await {
+        if let Err(error) = to_api_server(destinations, &mut remembered, &publication).await {
             debug!(%error, reason = %publication.record.reason, "event could not be recorded");
         }
         if let Some(address) = &destinations.address
             && publication.record.severity != EventSeverity::Trace
-            && let Err(error) = to_endpoint(&destinations, address, &publication).await
+            && let Err(error) = to_endpoint(destinations, address, &publication).await
         {
             warn!(%error, reason = %publication.record.reason, "event could not be sent to the notification endpoint");
         }
@@ -166,9 +188,12 @@ async fn to_api_server(
         .unwrap_or_else(|| "default".to_owned());
     let api: Api<k8s_openapi::api::core::v1::Event> =
         Api::namespaced(destinations.client.clone(), &namespace);
-    remembered.retain(|_, known| known.since.elapsed() < REPEATS_WITHIN);
     let key = fingerprint(publication);
-    if let Some(known) = remembered.get_mut(&key) {
+    if remembered.len() >= MAX_REMEMBERED {
+        remembered.retain(|_, known| known.since.elapsed() < REPEATS_WITHIN);
+    }
+    let known = remembered.get_mut(&key);
+    if let Some(known) = known.filter(|known| known.since.elapsed() < REPEATS_WITHIN) {
         let patch = json!({ "count": known.count + 1, "lastTimestamp": seconds(publication.at) });
         let patch = Patch::Merge(patch);
         let params = PatchParams::default();

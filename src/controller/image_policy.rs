@@ -9,8 +9,10 @@ use fluxbot_api::image::{
     DigestReflectionPolicy, ImagePolicy, ImagePolicySpec, ImagePolicyStatus, ImageRef, ImageRepository,
 };
 use fluxbot_api::{Duration as ApiDuration, Reason};
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::Api;
+use tokio::time::Instant;
 
 use super::attempt::{Attempt, Reconciler};
 use super::context::Context;
@@ -33,6 +35,11 @@ const API_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long a policy that fits no tag waits for other tags, which wake it.
 const NO_TAG_PAUSE: Duration = Duration::from_mins(10);
 
+/// How long a policy waits for the first scan of its repository before it says that there are no tags, and how often it looks
+/// whether that scan has failed; tags wake it. Flux tries four times within eight seconds.
+const FIRST_SCAN: Duration = Duration::from_secs(10);
+const FIRST_SCAN_CHECK: Duration = Duration::from_secs(1);
+
 /// Policies that are kept compiled.
 const MAX_COMPILED: usize = 10_000;
 
@@ -45,6 +52,8 @@ pub struct ImagePolicyReconciler {
     registry: Arc<Registry>,
     tags: Arc<TagStore>,
     compiled: Mutex<HashMap<ObjectKey, (ImagePolicySpec, Arc<CompiledPolicy>)>>,
+    /// Policies whose repository is about to be scanned, and since when they wait for it.
+    waiting: Mutex<HashMap<ObjectKey, Instant>>,
 }
 
 /// The reconciler. All kinds of images share `registry` and `tags`.
@@ -55,6 +64,7 @@ pub fn reconciler(context: Context, registry: Arc<Registry>, tags: Arc<TagStore>
         registry,
         tags,
         compiled: Mutex::default(),
+        waiting: Mutex::default(),
     }
 }
 
@@ -86,6 +96,17 @@ impl Reconciler for ImagePolicyReconciler {
 
     const CONTROLLER: &'static str = "image-reflector-controller";
 
+    fn postpone(&self, object: &ImagePolicy) -> Option<Duration> {
+        let key = object.key();
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if !self.is_about_to_be_scanned(object) {
+            waiting.remove(&key);
+            return None;
+        }
+        let since = *waiting.entry(key).or_insert_with(Instant::now);
+        (since.elapsed() < FIRST_SCAN).then_some(FIRST_SCAN_CHECK)
+    }
+
     async fn reconcile(&self, attempt: &mut Attempt<ImagePolicy>) -> Result<Done, Failure> {
         let policy = Arc::clone(&attempt.object);
         let requeue = requeue(&policy.spec)?;
@@ -98,7 +119,7 @@ impl Reconciler for ImagePolicyReconciler {
         let stored = self
             .tags
             .get(&key)
-            .filter(|stored| stored.image == image.canonical());
+            .filter(|stored| stored.is_current(&image.canonical(), repository.status.as_ref()));
         let Some(stored) = stored.filter(|stored| !stored.tags.is_empty()) else {
             return self.without_tags(attempt, &repository);
         };
@@ -106,7 +127,11 @@ impl Reconciler for ImagePolicyReconciler {
         let digest = match plan_digest(&policy, image.as_str(), &tag) {
             DigestPlan::None => None,
             DigestPlan::Keep(digest) => Some(digest),
-            DigestPlan::Fetch => Some(self.digest(attempt, &repository, &image, &tag).await?),
+            DigestPlan::Fetch => {
+                let digest = self.digest(attempt, &repository, &image, &tag).await?;
+                self.tags.note_digest(&key, &tag, &digest, Timestamp::now());
+                Some(digest)
+            }
         };
         let latest = ImageRef {
             name: image.as_str().to_owned(),
@@ -134,6 +159,27 @@ impl Reconciler for ImagePolicyReconciler {
 }
 
 impl ImagePolicyReconciler {
+    /// Whether there are no tags yet only because the repository's first scan is to come.
+    fn is_about_to_be_scanned(&self, policy: &ImagePolicy) -> bool {
+        let key = repository_of(policy);
+        let Some(repository) = self.context.caches.image_repositories.good(&key) else {
+            return false;
+        };
+        let status = repository.status.as_ref();
+        let conditions = status
+            .map(|status| status.conditions.as_slice())
+            .unwrap_or_default();
+        let ready = outcome::find(conditions, ConditionType::Ready);
+        let has_failed = ready.is_some_and(|ready| {
+            ready.status == "False" && ready.observed_generation == repository.metadata.generation
+        });
+        let stored = self.tags.get(&key);
+        let is_there = stored.is_some_and(|stored| stored.is_current(&stored.image, status));
+        // Whoever may not use the repository is told so at once.
+        let is_own = key.namespace == policy.key().namespace;
+        is_own && !is_there && !has_failed && !repository.is_suspended()
+    }
+
     /// The repository, if the policy may use it.
     async fn repository(
         &self,
@@ -215,7 +261,8 @@ impl ImagePolicyReconciler {
         repository: &ImageRepository,
     ) -> Result<Done, Failure> {
         let pause = self.context.options.requeue_dependency;
-        let is_first_scan_since_start = self.tags.get(&repository.key()).is_none();
+        let stored = self.tags.get(&repository.key());
+        let is_first_scan_since_start = stored.is_none_or(|stored| stored.is_restored);
         if is_first_scan_since_start && is_current(&attempt.status, attempt.generation()) {
             // The process has just started, and the repository is about to be scanned: what was selected before stays.
             return Ok(Done {

@@ -1,5 +1,6 @@
 //! Reconciles `ImageRepository`: scans when it is time, and tells the policies what changed.
 
+use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +27,12 @@ use crate::scanner::{Access, Ask, Listed, Registry};
 
 /// When a list that is much shorter than before is looked at again, if its interval is longer.
 const SECOND_LOOK: Duration = Duration::from_mins(5);
+
+/// How long the scans that are overdue when a process starts are spread over at most; and a tenth of their interval.
+const MAX_SPREAD: Duration = Duration::from_mins(1);
+
+/// How much later than its interval a scan can be; and a twentieth of the interval.
+const MAX_JITTER: Duration = Duration::from_secs(30);
 
 /// Scans image repositories.
 pub struct ImageRepositoryReconciler {
@@ -90,18 +97,21 @@ impl Reconciler for ImageRepositoryReconciler {
             .interval
             .get()
             .map_err(|error| Failure::stalled(Reason::Failed, format!("spec.interval: {error}")))?;
+        let canonical = image.canonical();
         let stored = self.tags.get(&attempt.key);
         let has_list = stored
             .as_ref()
-            .is_some_and(|stored| stored.image == image.canonical());
+            .is_some_and(|stored| stored.is_current(&canonical, repository.status.as_ref()));
         let decision = decide(&repository, &image, has_list, interval, Timestamp::now());
+        let decision = self.spread(decision, attempt, stored.as_deref(), interval);
         let (stored, rest) = match (decision, stored) {
             (ScanDecision::In(rest), Some(stored)) => {
                 if attempt.status.observed_generation != Some(attempt.generation()) {
                     // A wrong reference shows at once, not at the next scan.
                     self.access(&repository).await?;
                 }
-                (stored, rest)
+                let last = last_scan(&repository).unwrap_or_default();
+                (stored, rest + jitter(&canonical, last, interval))
             }
             (decision, stored) => {
                 let reason = match decision {
@@ -114,10 +124,11 @@ impl Reconciler for ImageRepositoryReconciler {
                 let (stored, asked_at) = self.scan(attempt, &image, &access, (stored, max_age)).await?;
                 // Objects that shared a list stay in step, and share the next one too.
                 observe(&mut attempt.status, &stored, asked_at);
-                let age = Timestamp::now().duration_since(asked_at);
+                let age = Duration::try_from(Timestamp::now().duration_since(asked_at)).unwrap_or_default();
+                let asked_at = outcome::whole_seconds(asked_at);
                 (
                     stored,
-                    interval.saturating_sub(Duration::try_from(age).unwrap_or_default()),
+                    interval.saturating_sub(age) + jitter(&canonical, asked_at, interval),
                 )
             }
         };
@@ -137,6 +148,26 @@ impl Reconciler for ImageRepositoryReconciler {
 }
 
 impl ImageRepositoryReconciler {
+    /// When a process starts, all intervals that ended while there was none are over at once: what is known from before is
+    /// good enough for a moment more.
+    fn spread(
+        &self,
+        decision: ScanDecision,
+        attempt: &Attempt<ImageRepository>,
+        stored: Option<&StoredTags>,
+        interval: Duration,
+    ) -> ScanDecision {
+        let is_restored = stored.is_some_and(|stored| stored.is_restored);
+        if decision != ScanDecision::Now(ScanReason::Interval) || !is_restored {
+            return decision;
+        }
+        let turn = (interval / 10).min(MAX_SPREAD).mul_f64(fraction(&attempt.object.spec.image));
+        match turn.checked_sub(self.tags.since().elapsed()) {
+            Some(rest) if !rest.is_zero() => ScanDecision::In(rest),
+            _ => decision,
+        }
+    }
+
     async fn access(&self, repository: &ImageRepository) -> Result<Access, Failure> {
         registry_access::access(&self.context, repository)
             .await
@@ -162,7 +193,10 @@ impl ImageRepositoryReconciler {
             .as_ref()
             .filter(|known| known.image == canonical && known.exclusions == exclusions)
             .and_then(|known| known.version.as_ref());
+        // A registry that does not answer holds up nobody else.
+        attempt.slot.release();
         let listed = self.registry.list(image, access, &Ask { known, max_age }).await;
+        attempt.slot.retake().await;
         let listed = listed.map_err(|error| {
             let origin = registry_access::origin(&repository, &error);
             Failure::new(
@@ -175,7 +209,8 @@ impl ImageRepositoryReconciler {
             Listed::Unchanged { asked_at } => (None, *asked_at),
             Listed::New(list) => (Some(list.as_ref()), list.asked_at),
         };
-        let settled = tag_store::settle(previous.as_deref(), &canonical, (&exclusions, &exclusion), found);
+        let lists = (exclusions.as_slice(), &exclusion);
+        let settled = tag_store::settle(previous.as_deref(), &canonical, lists, found, Timestamp::now());
         if let Some(held) = settled.held {
             let message = format!(
                 "{}: {image} has {held} tags and had {}; the shorter list counts when the next scan agrees",
@@ -208,12 +243,14 @@ impl ImageRepositoryReconciler {
                 .with(annotation::FAULT, Fault::TagListShrank.as_str()));
         }
         let stored = Arc::new(settled.stored.clone());
+        // A list from an earlier process that was not to be used is news, even if it is found to be right.
+        let is_news = settled.is_news || previous.is_some_and(|previous| previous.is_restored);
         self.tags.put(&attempt.key, settled.stored);
         if self.context.caches.image_repositories.get(&attempt.key).is_none() {
             // Deleted meanwhile.
             self.tags.remove(&attempt.key);
         }
-        if settled.is_news {
+        if is_news {
             self.wake_policies(&attempt.key);
         }
         Ok((stored, asked_at))
@@ -253,6 +290,28 @@ fn counted_before(repository: &ImageRepository, canonical: &str, exclusions: &[S
         .unwrap_or_default()
 }
 
+/// A part of the interval after which the next scan is later than it: images that were scanned together do not stay so. Objects
+/// with the same image do: they share a request.
+fn jitter(image: &str, now: Timestamp, interval: Duration) -> Duration {
+    (interval / 20)
+        .min(MAX_JITTER)
+        .mul_f64(fraction(&(image, now.as_second())))
+}
+
+/// A number from 0 to 1 that belongs to a value.
+fn fraction(value: &impl Hash) -> f64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    let high = u32::try_from(hasher.finish() >> 32).unwrap_or(u32::MAX);
+    f64::from(high) / f64::from(u32::MAX)
+}
+
+/// When a repository was scanned last.
+fn last_scan(repository: &ImageRepository) -> Option<Timestamp> {
+    let result = repository.status.as_ref()?.last_scan_result.as_ref()?;
+    result.scan_time.as_ref().map(|time| time.0)
+}
+
 /// Decides whether to scan. After a failure it is always time: Flux would show `Ready` again until the interval is over.
 fn decide(
     repository: &ImageRepository,
@@ -264,11 +323,7 @@ fn decide(
     let status = repository.status.clone().unwrap_or_default();
     let annotations = repository.metadata.annotations.as_ref();
     let state = ScanState {
-        last_scan: status
-            .last_scan_result
-            .as_ref()
-            .and_then(|result| result.scan_time.as_ref())
-            .map(|time| time.0),
+        last_scan: last_scan(repository),
         requested_at: annotations
             .and_then(|all| all.get(annotation::REQUESTED_AT))
             .map(String::as_str),
@@ -293,8 +348,8 @@ fn observe(status: &mut ImageRepositoryStatus, stored: &StoredTags, now: Timesta
     status.canonical_image_name = Some(stored.image.clone());
     status.observed_exclusion_list.clone_from(&stored.exclusions);
     status.last_scan_result = Some(ScanResult {
-        latest_tags: scan::latest_tags(&stored.tags).to_vec(),
-        revision: Some(stored.tags.revision()),
+        latest_tags: scan::latest_tags(&stored.tags),
+        revision: Some(stored.tags.revision().to_owned()),
         scan_time: Some(Time(outcome::whole_seconds(now))),
         tag_count: i64::try_from(stored.tags.len()).unwrap_or(i64::MAX),
     });
@@ -313,18 +368,24 @@ mod tests {
     use fluxbot_api::image::ImageRepositorySpec;
     use rstest::rstest;
 
+    use super::super::tag_store::Sightings;
     use super::*;
     use crate::controller::outcome::{Change, Status};
 
     const SCANNED: &str = "2026-01-01T10:00:00Z";
 
     fn stored() -> StoredTags {
+        let tags = TagSnapshot::new(vec!["1".to_owned(), "2".to_owned()]);
+        let found = SCANNED.parse().unwrap();
         StoredTags {
             image: "r.example/app".to_owned(),
             exclusions: scan::effective_exclusions::<&str>(&[]),
-            tags: Arc::new(TagSnapshot::new(vec!["1".to_owned(), "2".to_owned()])),
+            seen: Sightings::new(&tags, found),
+            tags: Arc::new(tags),
             held: None,
             version: None,
+            found,
+            is_restored: false,
         }
     }
 

@@ -54,7 +54,7 @@ pub use pushed::{Push, Pushes};
 pub use queue::Queue;
 pub use secrets::{SecretData, SecretError};
 pub use status::{StatusError, StatusWriter};
-pub use tag_store::{StoredTags, TagStore};
+pub use tag_store::{SeenDigest, Sightings, StoredTags, TagStore};
 pub use wake::is_due;
 pub use watch::{Observer, OnChange, watch};
 

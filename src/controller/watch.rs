@@ -11,6 +11,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Api;
 use kube::core::DeserializeGuard;
 use kube::runtime::{WatchStreamExt as _, watcher};
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
@@ -24,6 +25,10 @@ use crate::objects::ObjectKey;
 /// How long the API server may keep a watch open. A connection that died without a word is noticed after it.
 const WATCH_SECONDS: u32 = 120;
 
+/// Statuses of one kind that are written at once. An API server stores more of them at the same time for the same work, and
+/// beyond this it only makes others wait.
+const WRITES: usize = 16;
+
 /// What to do when an object changed: wake whoever depends on it. `None` before: it is new; `None` after: it is gone.
 pub type OnChange<K> = Box<dyn Fn(&ObjectKey, Option<&K>, Option<&K>) + Send + Sync>;
 
@@ -32,6 +37,7 @@ pub struct Observer<K: Reconciled> {
     context: Context,
     cache: fn(&Context) -> &Cache<K>,
     on_change: OnChange<K>,
+    writes: Semaphore,
 }
 
 impl<K: Reconciled> Observer<K> {
@@ -43,7 +49,14 @@ impl<K: Reconciled> Observer<K> {
             context,
             cache,
             on_change,
+            writes: Semaphore::new(WRITES),
         }
+    }
+
+    /// Waits until the API server may get another status of this kind from runs that have ended.
+    pub(super) async fn turn_to_write(&self) -> Option<SemaphorePermit<'_>> {
+        // The semaphore is never closed.
+        self.writes.acquire().await.ok()
     }
 
     /// The cache that is filled.

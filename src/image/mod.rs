@@ -10,4 +10,4 @@ mod tags;
 pub use name::{ImageName, InvalidImageName};
 pub use policy_key::{InvalidPolicyKey, PolicyKey};
 pub use reference::{ImageRef, InvalidImageRef, Selections};
-pub use tags::{TagDelta, TagSnapshot};
+pub use tags::{TagDelta, TagSnapshot, Tags};

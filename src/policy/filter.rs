@@ -107,11 +107,11 @@ impl<'t> Filtered<'t> {
 pub(super) fn filter_tags<'t>(tags: &'t TagSnapshot, filter: Option<&TagFilter>) -> Filtered<'t> {
     let mut filtered = Filtered::default();
     let Some(filter) = filter else {
-        let whole = |tag: &'t String| Candidate {
+        let whole = |tag: &'t str| Candidate {
             tag,
             value: Cow::Borrowed(tag),
         };
-        filtered.candidates = tags.tags().iter().map(whole).collect();
+        filtered.candidates = tags.tags().map(whole).collect();
         return filtered;
     };
     let mut locations = filter.regex.locations();

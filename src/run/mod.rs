@@ -36,6 +36,9 @@ const READ_TIMEOUT: Duration = Duration::from_mins(3);
 /// How long the parts may take to end: the runs' grace and a little.
 const STOP_LIMIT: Duration = Duration::from_secs(22);
 
+/// How long the last write of tags may take.
+const WRITE_LIMIT: Duration = Duration::from_secs(2);
+
 /// How long events may take to go out after everything else has ended.
 const EVENTS_GRACE: Duration = Duration::from_secs(3);
 
@@ -169,7 +172,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), RunError
         halt: &halt,
         stop: &stop,
     };
-    parts.start(&mut tasks).await?;
+    let tags = parts.start(&mut tasks).await?;
 
     // Until the process is asked to stop, or a part of it ends by itself.
     let mut lost = None;
@@ -190,6 +193,12 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), RunError
     if tokio::time::timeout(STOP_LIMIT, rest).await.is_err() {
         warn!("parts of the process did not end in time and are given up");
         halt.cancel();
+    }
+    // The next process opens the file as soon as it has the lease.
+    if let Some(tags) = tags
+        && tokio::time::timeout(WRITE_LIMIT, tags.flush()).await.is_err()
+    {
+        warn!("some tags could not be written before the end");
     }
     lease_stop.cancel();
     let lost = match lost {
@@ -261,7 +270,9 @@ struct Parts<'a> {
 }
 
 impl Parts<'_> {
-    async fn start(&self, tasks: &mut Tasks) -> Result<(), RunError> {
+    /// Gives the store of tags, which has to be written once more when all has ended.
+    async fn start(&self, tasks: &mut Tasks) -> Result<Option<Arc<TagStore>>, RunError> {
+        let mut tags = None;
         // Nothing is reconciled before the last watch is there too.
         self.context.lists.begin();
         let waits = Arc::new(Waits::default());
@@ -279,7 +290,10 @@ impl Parts<'_> {
         let git = git_repository::on_change(self.context, Arc::clone(&waits));
         let git = self.watch(tasks, |context| &context.caches.git_repositories, is_source, git);
         if self.config.runs(Part::Image) {
-            self.image(tasks, &mirrors);
+            let kept = TagStore::open(&self.config.storage_path.join("tags.redb")).await;
+            let kept = Arc::new(kept);
+            self.image(tasks, &mirrors, &kept);
+            tags = Some(kept);
         }
         if self.config.runs(Part::Kustomize) {
             let changed = kustomization::on_change(self.context, Arc::clone(&waits));
@@ -295,34 +309,36 @@ impl Parts<'_> {
         }
         tasks.spawn("sweep of mirrors".to_owned(), sweep(mirrors, self.stop.clone()));
         self.context.lists.complete();
-        Ok(())
+        Ok(tags)
     }
 
-    fn image(&self, tasks: &mut Tasks, mirrors: &Mirrors) {
+    fn image(&self, tasks: &mut Tasks, mirrors: &Mirrors, tags: &Arc<TagStore>) {
         let context = self.context;
         let clouds = CloudTokens::new(context.http.clone(), self.config.clouds.clone());
         let registry = Registry::new(context.http.clone())
             .with_token_hosts(self.config.registry_token_hosts.clone())
             .with_clouds(clouds);
         let registry = Arc::new(registry);
-        let tags = Arc::new(TagStore::default());
         let landings = Landings::new(context.clone(), mirrors.clone());
 
-        let changed = image_repository::on_change(context, Arc::clone(&tags));
+        let changed = image_repository::on_change(context, Arc::clone(tags));
         let seen = self.watch(tasks, |context| &context.caches.image_repositories, true, changed);
         let reconciler =
-            image_repository::reconciler(context.clone(), Arc::clone(&registry), Arc::clone(&tags));
+            image_repository::reconciler(context.clone(), Arc::clone(&registry), Arc::clone(tags));
         self.drive(tasks, reconciler, seen, &context.queues.image_repositories);
 
         let changed = image_policy::on_change(context);
         let seen = self.watch(tasks, |context| &context.caches.image_policies, true, changed);
-        let reconciler = image_policy::reconciler(context.clone(), registry, tags);
+        let reconciler = image_policy::reconciler(context.clone(), registry, Arc::clone(tags));
         self.drive(tasks, reconciler, seen, &context.queues.image_policies);
 
         let changed = image_update_automation::on_change(context);
         let seen = self.watch(tasks, |context| &context.caches.automations, true, changed);
         let reconciler = image_update_automation::reconciler(context.clone(), landings);
         self.drive(tasks, reconciler, seen, &context.queues.automations);
+
+        let keep = keep(context.clone(), Arc::clone(tags), self.stop.clone());
+        tasks.spawn("keeper of tags".to_owned(), keep);
     }
 
     /// Opens the storage of artifacts and serves it.
@@ -399,6 +415,17 @@ impl Parts<'_> {
         };
         tasks.spawn(name, drive(task, heart));
     }
+}
+
+/// Keeps the tags of the objects that there are.
+async fn keep(context: Context, tags: Arc<TagStore>, stop: CancellationToken) {
+    tokio::select! {
+        () = stop.cancelled() => return,
+        () = context.lists.wait() => {}
+    }
+    tags.retain(|key| context.caches.image_repositories.get(key).is_some());
+    drop(context);
+    tags.keep(stop).await;
 }
 
 /// Removes the mirrors that nobody uses any more, until `stop`.

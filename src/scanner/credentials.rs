@@ -341,6 +341,33 @@ mod tests {
         assert_eq!(user(&keychain_of(keys), image).as_deref(), expected);
     }
 
+    #[derive(Deserialize)]
+    struct Golden {
+        keys: Vec<String>,
+        image: String,
+        first: String,
+    }
+
+    /// The kubelet's keyring gave the answers (`hack/oracle/keyring`). Ours differs where it knows more spellings of a key.
+    #[test]
+    fn keys_are_read_as_the_kubelet_reads_them() {
+        let more: Vec<(&str, &str, &str)> = Vec::new();
+        let mut wrong = Vec::new();
+        for line in include_str!("testdata/keyring.jsonl").lines() {
+            let golden: Golden = serde_json::from_str(line).unwrap();
+            let keys: Vec<&str> = golden.keys.iter().map(String::as_str).collect();
+            let expected = more
+                .iter()
+                .find(|(key, image, _)| keys == [*key] && golden.image == *image)
+                .map_or(golden.first.as_str(), |(.., ours)| *ours);
+            let found = user(&keychain_of(&keys), &golden.image).unwrap_or_default();
+            if found != expected {
+                wrong.push(format!("{keys:?} {}: {found:?}, expected {expected:?}", golden.image));
+            }
+        }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }
+
     #[test]
     fn every_form_of_an_entry_is_read() {
         let json = br#"{"auths": {

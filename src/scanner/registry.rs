@@ -147,6 +147,23 @@ pub struct ListVersion {
     pub(super) tag: HeaderValue,
 }
 
+impl ListVersion {
+    /// Where the list came from, and the version: what [`Self::from_parts`] takes.
+    #[must_use]
+    pub fn parts(&self) -> (&str, &[u8]) {
+        (&self.url, self.tag.as_bytes())
+    }
+
+    /// A version that was kept; `None` for what no registry can have given.
+    #[must_use]
+    pub fn from_parts(url: &str, tag: &[u8]) -> Option<Self> {
+        Some(Self {
+            url: url.to_owned(),
+            tag: HeaderValue::from_bytes(tag).ok()?,
+        })
+    }
+}
+
 impl fmt::Debug for Registry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Registry")

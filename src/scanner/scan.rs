@@ -63,8 +63,7 @@ impl Exclusion {
     /// The tags of `snapshot` that are not left out.
     #[must_use]
     pub fn filter(&self, snapshot: &TagSnapshot) -> TagSnapshot {
-        let kept = snapshot.tags().iter().filter(|tag| !self.excludes(tag));
-        TagSnapshot::new(kept.cloned().collect())
+        TagSnapshot::from_descending(snapshot.tags().filter(|tag| !self.excludes(tag)))
     }
 }
 
@@ -82,9 +81,8 @@ pub fn effective_exclusions<S: AsRef<str>>(patterns: &[S]) -> Vec<String> {
 
 /// The tags for `status.lastScanResult.latestTags`: the first ten in descending byte order, whatever policies say.
 #[must_use]
-pub fn latest_tags(snapshot: &TagSnapshot) -> &[String] {
-    let end = snapshot.len().min(LATEST_TAGS);
-    snapshot.tags().get(..end).unwrap_or_default()
+pub fn latest_tags(snapshot: &TagSnapshot) -> Vec<String> {
+    snapshot.tags().take(LATEST_TAGS).map(str::to_owned).collect()
 }
 
 /// What the decision about a scan depends on.
@@ -403,7 +401,7 @@ mod tests {
 
     #[test]
     fn a_new_tag_between_two_scans_is_no_disagreement() {
-        let mut with_new: Vec<String> = numbers(0..10).tags().to_vec();
+        let mut with_new: Vec<String> = numbers(0..10).tags().map(str::to_owned).collect();
         with_new.push("new".to_owned());
         let outcome = merge(
             Some(&numbers(0..100)),

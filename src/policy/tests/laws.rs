@@ -87,7 +87,7 @@ proptest! {
             Err(_) => prop_assert!(selected.is_empty()),
         }
         explained.sort_unstable_by(|a, b| b.cmp(a));
-        prop_assert_eq!(explained, snapshot.tags());
+        prop_assert_eq!(explained, snapshot.tags().collect::<Vec<_>>());
     }
 
     #[test]
