@@ -92,8 +92,8 @@ pub(super) struct ControllerArgs {
     #[arg(long, default_value_t = false, action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true",
           require_equals = true, value_name = "BOOL")]
     no_cross_namespace_refs: bool,
-    /// The service account of a Kustomization, and of an ImageRepository with a cloud provider, that names none; by default the
-    /// controller's own rights.
+    /// The service account of an object that names none: for applying, and for asking a cloud for registry credentials; by
+    /// default the controller's own rights and identity.
     #[arg(long, value_name = "NAME")]
     default_service_account: Option<String>,
     /// Refuse kustomizations that refer to other servers.

@@ -1,7 +1,7 @@
 //! What the environment of the process says of clouds: the names are those of the clouds' own libraries.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use url::Url;
@@ -118,7 +118,10 @@ impl Environment {
             azure_secret: get("AZURE_CLIENT_SECRET"),
             azure_token_file: path("AZURE_FEDERATED_TOKEN_FILE"),
             azure_authority: url("AZURE_AUTHORITY_HOST")?,
-            azure_cloud: path("AZURE_ENVIRONMENT_FILEPATH").map(azure_cloud).transpose()?,
+            azure_cloud: path("AZURE_ENVIRONMENT_FILEPATH")
+                .as_deref()
+                .map(azure_cloud)
+                .transpose()?,
             azure_metadata: None,
             azure_exchange: None,
             google_credentials: path("GOOGLE_APPLICATION_CREDENTIALS"),
@@ -145,12 +148,12 @@ fn address(variable: &'static str, value: Option<String>) -> Result<Option<Url>,
     }
 }
 
-fn azure_cloud(path: PathBuf) -> Result<AzureCloud, CloudError> {
+fn azure_cloud(path: &Path) -> Result<AzureCloud, CloudError> {
     let setting = |reason: String| CloudError::Setting {
         variable: "AZURE_ENVIRONMENT_FILEPATH",
         reason: format!("{}: {reason}", path.display()),
     };
-    let text = std::fs::read(&path).map_err(|err| setting(err.to_string()))?;
+    let text = std::fs::read(path).map_err(|err| setting(err.to_string()))?;
     let cloud: AzureCloud = serde_json::from_slice(&text).map_err(|err| setting(err.to_string()))?;
     if cloud.registry_suffix.trim_start_matches('.').contains('.') {
         Ok(cloud)

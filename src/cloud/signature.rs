@@ -1,5 +1,7 @@
 //! AWS' signature of requests, version 4.
 
+use std::fmt::Write as _;
+
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use sha2::{Digest as _, Sha256};
@@ -40,10 +42,11 @@ pub(super) fn sign(request: &Signable<'_>, keys: &Keys, now: Timestamp) -> Vec<(
         .map(|(name, _)| *name)
         .collect::<Vec<_>>()
         .join(";");
-    let lines: String = headers
-        .iter()
-        .map(|(name, value)| format!("{name}:{}\n", value.trim()))
-        .collect();
+    let lines = headers.iter().fold(String::new(), |mut lines, (name, value)| {
+        // Writing to a String cannot fail.
+        let _ = writeln!(lines, "{name}:{}", value.trim());
+        lines
+    });
     let canonical = format!(
         "{}\n{}\n\n{lines}\n{signed}\n{}",
         request.method,
@@ -99,7 +102,6 @@ fn hmac(key: &[u8], text: &[u8]) -> [u8; 32] {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
     bytes.iter().fold(String::new(), |mut text, byte| {
         // Writing to a String cannot fail.
         let _ = write!(text, "{byte:02x}");

@@ -161,7 +161,9 @@ impl ImageRepositoryReconciler {
         if decision != ScanDecision::Now(ScanReason::Interval) || !is_restored {
             return decision;
         }
-        let turn = (interval / 10).min(MAX_SPREAD).mul_f64(fraction(&attempt.object.spec.image));
+        let turn = (interval / 10)
+            .min(MAX_SPREAD)
+            .mul_f64(fraction(&attempt.object.spec.image));
         match turn.checked_sub(self.tags.since().elapsed()) {
             Some(rest) if !rest.is_zero() => ScanDecision::In(rest),
             _ => decision,
@@ -264,14 +266,15 @@ impl ImageRepositoryReconciler {
     }
 }
 
-/// How old a list may be that the registry gave to somebody else: whoever asks for a scan means what is there now.
+/// How old a list may be that the registry gave to somebody else: whoever asks for a scan, or writes a spec, means what is there
+/// now.
 fn longest_age(reason: ScanReason, interval: Duration) -> Duration {
     match reason {
-        ScanReason::Requested => Duration::ZERO,
         ScanReason::Interval | ScanReason::NoStoredList => interval / 2,
-        ScanReason::NeverScanned | ScanReason::NewImageName | ScanReason::NewExclusionList => {
-            Duration::from_secs(1)
-        }
+        ScanReason::NeverScanned
+        | ScanReason::Requested
+        | ScanReason::NewImageName
+        | ScanReason::NewExclusionList => Duration::ZERO,
     }
 }
 

@@ -109,17 +109,22 @@ impl Tokens {
     }
 }
 
-/// Asks the token server.
-async fn fetch(operation: &Operation<'_>, wanted: &TokenRequest<'_>) -> Result<Token, ScanError> {
-    let server = check_realm(&RealmRules {
-        realm: wanted.realm,
+/// The token server that `realm` names, if it may be asked.
+pub(super) fn token_server(operation: &Operation<'_>, realm: &str) -> Result<TokenServer, ScanError> {
+    check_realm(&RealmRules {
+        realm,
         registry: operation.registry_host(),
         registry_with_port: operation.image.registry(),
         is_plain: operation.is_plain(),
         has_credential: operation.credential().is_some(),
         allowed: operation.token_hosts(),
     })
-    .map_err(|refused| operation.realm_refused(refused))?;
+    .map_err(|refused| operation.realm_refused(refused))
+}
+
+/// Asks the token server.
+async fn fetch(operation: &Operation<'_>, wanted: &TokenRequest<'_>) -> Result<Token, ScanError> {
+    let server = token_server(operation, wanted.realm)?;
     let asked = Instant::now();
     let answer = operation
         .persistently(
@@ -247,7 +252,7 @@ struct RealmRules<'r> {
 
 /// A token server that may be asked.
 #[derive(Debug, PartialEq, Eq)]
-struct TokenServer {
+pub(super) struct TokenServer {
     url: Url,
     reach: Reach,
 }

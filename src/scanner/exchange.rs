@@ -11,7 +11,7 @@ use reqwest::header::{
 use reqwest::{Method, Request, StatusCode};
 use url::Url;
 
-use super::auth::{TokenRequest, basic_header, bearer_header, is_local_name};
+use super::auth::{TokenRequest, basic_header, bearer_header, is_local_name, token_server};
 use super::challenge::{Challenge, parse_challenges};
 use super::host::{Host, Scheme};
 use super::registry::{Access, Registry};
@@ -183,7 +183,7 @@ impl<'o> Operation<'o> {
             challenges += 1;
             // A redirect's target has no business asking for credentials.
             let is_own = same_origin(&answer.url, &self.url("")?);
-            if challenges > CHALLENGES || !is_own || !self.learn(&answer, authorization.as_ref()) {
+            if challenges > CHALLENGES || !is_own || !self.learn(&answer, authorization.as_ref())? {
                 return Err(self.unauthorized(&answer));
             }
             rejected = authorization;
@@ -274,7 +274,8 @@ impl<'o> Operation<'o> {
             .await
             .map_err(|_| timeout())??;
         if answer.status == StatusCode::UNAUTHORIZED {
-            self.learn(&answer, None);
+            // Whoever asks for more than this meets the same challenge.
+            drop(self.learn(&answer, None));
         }
         Ok(answer.status)
     }
@@ -301,9 +302,11 @@ impl<'o> Operation<'o> {
     }
 
     /// Takes note of a challenge; tells whether the request has a chance when it is sent again.
-    fn learn(&self, answer: &Answer, sent: Option<&HeaderValue>) -> bool {
+    ///
+    /// A token server that must not be asked is none of the host's: the next answer may name another.
+    fn learn(&self, answer: &Answer, sent: Option<&HeaderValue>) -> Result<bool, ScanError> {
         if matches!(self.credential, Some(Credential::RegistryToken(_))) {
-            return false;
+            return Ok(false);
         }
         let challenges: Vec<Challenge> = answer
             .headers
@@ -321,6 +324,7 @@ impl<'o> Operation<'o> {
             _ => None,
         });
         if let Some((realm, service, scope)) = bearer {
+            token_server(self, realm)?;
             self.host.set_scheme(Scheme::Bearer {
                 realm: realm.clone(),
                 service: service.clone(),
@@ -332,13 +336,13 @@ impl<'o> Operation<'o> {
             {
                 self.host.set_scope(repository, scope.clone());
             }
-            return true;
+            return Ok(true);
         }
         if challenges.contains(&Challenge::Basic) {
             self.host.set_scheme(Scheme::Basic);
-            return sent.is_none() && matches!(self.credential, Some(Credential::Basic { .. }));
+            return Ok(sent.is_none() && matches!(self.credential, Some(Credential::Basic { .. })));
         }
-        false
+        Ok(false)
     }
 
     /// Sends a request and follows redirects. Credentials go to the registry's own origin alone; another host must be

@@ -247,7 +247,7 @@ impl Host {
         let now = Instant::now();
         let limit = state.limit(credential, now);
         let wait = said
-            .unwrap_or(FIRST_PAUSE * 2_u32.pow(limit.strikes))
+            .unwrap_or_else(|| FIRST_PAUSE * 2_u32.pow(limit.strikes))
             .min(MAX_PAUSE);
         limit.strikes = (limit.strikes + 1).min(8);
         limit.until = limit.until.max(Some(now + wait));

@@ -12,7 +12,6 @@ pub(super) fn normalise(key: &str) -> String {
         .unwrap_or(key);
     let (host, path) = key.split_once('/').unwrap_or((key, ""));
     let path = match path.split_once('/') {
-        _ if matches!(path, "v1" | "v2") => "",
         Some(("v1" | "v2", rest)) => rest,
         _ => path,
     };

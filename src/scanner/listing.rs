@@ -13,8 +13,7 @@ use super::challenge::next_page;
 use super::exchange::{Answer, Operation, Want};
 use super::host::Paging;
 use super::registry::{KnownTag, ListVersion, TagList};
-use super::tag_page::{InvalidPage, SeenTags, TagPage};
-use crate::image::TagSnapshot;
+use super::tag_page::{InvalidPage, SeenTags, TagBuffer, TagPage};
 
 /// The page size that is asked for where a registry does not give the whole list at once; also Flux's.
 const PAGE_SIZE: usize = 1000;
@@ -31,7 +30,7 @@ const MAX_VERSION: usize = 256;
 /// What has been read of a list.
 #[derive(Default)]
 struct Progress {
-    tags: Vec<String>,
+    tags: TagBuffer,
     known: Vec<KnownTag>,
     illegal: u32,
     pages: u32,
@@ -61,10 +60,12 @@ impl Operation<'_> {
     ) -> Result<Option<TagList>, ScanError> {
         let whole = self.url(&format!("{}/tags/list", self.image.repository()))?;
         let mut url = whole.clone();
+        let sized = format!("n={PAGE_SIZE}");
         if self.host.paging() == Paging::Sized {
-            url.set_query(Some(&format!("n={PAGE_SIZE}")));
+            url.set_query(Some(&sized));
         }
         let mut progress = Progress::default();
+        let mut gave_small_pages = false;
         // The length of the list whose completeness is in question.
         let mut checked: Option<usize> = None;
         loop {
@@ -75,7 +76,7 @@ impl Operation<'_> {
                 }) if progress.pages == 0 && self.host.paging() == Paging::Whole => {
                     // Some registries break down under a long list and give it in pages.
                     self.host.set_paging(Paging::Sized);
-                    url.set_query(Some(&format!("n={PAGE_SIZE}")));
+                    url.set_query(Some(&sized));
                     continue;
                 }
                 answer => answer?,
@@ -88,7 +89,9 @@ impl Operation<'_> {
                     self.host.note_uncut(self.image.repository(), length);
                     break;
                 }
-                if url != whole && progress.pages == 0 && answer.status == StatusCode::BAD_REQUEST {
+                let refuses_size = answer.status == StatusCode::BAD_REQUEST
+                    || gave_small_pages && answer.status.is_client_error();
+                if url != whole && progress.pages == 0 && refuses_size {
                     // This registry takes no large page size (code PAGINATION_NUMBER_INVALID).
                     self.host.set_paging(Paging::Refused);
                     url.clone_from(&whole);
@@ -98,7 +101,7 @@ impl Operation<'_> {
             }
             let page = self.read(&answer, &progress)?;
             let length = page.tags.len() + page.illegal as usize;
-            let last = page.tags.last().cloned();
+            let last = page.tags.last().map(str::to_owned);
             let added = progress.add(page, answer.body.len());
             progress.version = version(&answer, &url);
             if let Some(length) = checked.filter(|_| added == 0) {
@@ -118,7 +121,13 @@ impl Operation<'_> {
                         return Err(self.invalid(&url, "its pages repeat themselves".to_owned()));
                     }
                     if progress.pages == 1 && length < PAGE_SIZE && self.host.paging() == Paging::Whole {
+                        // This registry gives small pages: large ones from the beginning are fewer requests.
                         self.host.set_paging(Paging::Sized);
+                        url.clone_from(&whole);
+                        url.set_query(Some(&sized));
+                        progress = Progress::default();
+                        gave_small_pages = true;
+                        continue;
                     }
                     (url, checked) = (next, None);
                 }
@@ -127,7 +136,7 @@ impl Operation<'_> {
         progress.known.sort_unstable();
         progress.known.dedup_by(|a, b| a.tag == b.tag);
         Ok(Some(TagList {
-            snapshot: Arc::new(TagSnapshot::new(progress.tags)),
+            snapshot: Arc::new(progress.tags.snapshot()),
             asked_at,
             known: progress.known,
             requests: self.request_count(),
@@ -239,7 +248,7 @@ impl Progress {
             seen.add(&page.tags)
         };
         if added > 0 {
-            self.tags.extend(page.tags);
+            self.tags.append(page.tags);
         }
         added
     }

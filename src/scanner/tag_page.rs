@@ -10,14 +10,70 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::manifest::is_digest;
 use super::registry::KnownTag;
+use crate::image::TagSnapshot;
 
 /// Longest tag that the distribution specification allows.
 const MAX_TAG_LENGTH: usize = 128;
 
+/// Tags in the order in which they came, in one buffer: a list may have a hundred thousand of them.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct TagBuffer {
+    text: String,
+    /// Where each tag ends in `text`.
+    ends: Vec<usize>,
+}
+
+impl TagBuffer {
+    pub(super) fn push(&mut self, tag: &str) {
+        self.text.push_str(tag);
+        self.ends.push(self.text.len());
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    pub(super) fn last(&self) -> Option<&str> {
+        self.get(self.len().checked_sub(1)?)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &str> {
+        (0..self.len()).filter_map(|position| self.get(position))
+    }
+
+    /// Adds the tags of `other`; the first ones cost nothing.
+    pub(super) fn append(&mut self, other: Self) {
+        if self.ends.is_empty() {
+            *self = other;
+            return;
+        }
+        for tag in other.iter() {
+            self.push(tag);
+        }
+    }
+
+    /// The list, complete.
+    pub(super) fn snapshot(&self) -> TagSnapshot {
+        let mut order: Vec<usize> = (0..self.len()).collect();
+        order.sort_unstable_by(|a, b| self.get(*b).cmp(&self.get(*a)));
+        // Tags that came twice are left out on the way.
+        TagSnapshot::from_descending(order.into_iter().filter_map(|position| self.get(position)))
+    }
+
+    fn get(&self, position: usize) -> Option<&str> {
+        let end = *self.ends.get(position)?;
+        let start = match position.checked_sub(1) {
+            Some(before) => *self.ends.get(before)?,
+            None => 0,
+        };
+        self.text.get(start..end)
+    }
+}
+
 /// The tags of one page.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct TagPage {
-    pub(super) tags: Vec<String>,
+    pub(super) tags: TagBuffer,
     /// Entries that are no tags: too long, or with characters that no tag has. They can never be pulled.
     pub(super) illegal: u32,
     /// What the page says of its tags beside their names.
@@ -80,7 +136,7 @@ impl SeenTags {
     }
 
     /// Adds tags; tells how many of them are new.
-    pub(super) fn add(&mut self, tags: &[String]) -> usize {
+    pub(super) fn add(&mut self, tags: &TagBuffer) -> usize {
         tags.iter()
             .filter(|tag| self.hashes.insert(self.hasher.hash_one(tag)))
             .count()
@@ -153,12 +209,12 @@ impl<'de> Visitor<'de> for Tags {
     fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Listed, A::Error> {
         let mut page = TagPage::default();
         let mut is_too_long = false;
-        while let Some(Tag(tag)) = sequence.next_element()? {
-            match tag {
-                None => page.illegal = page.illegal.saturating_add(1),
-                Some(_) if page.tags.len() >= self.limit => is_too_long = true,
-                Some(tag) => page.tags.push(tag),
-            }
+        let limit = self.limit;
+        while let Some(is_within) = sequence.next_element_seed(NextTag {
+            page: &mut page,
+            limit,
+        })? {
+            is_too_long |= !is_within;
         }
         Ok(if is_too_long {
             Listed::TooMany
@@ -168,24 +224,36 @@ impl<'de> Visitor<'de> for Tags {
     }
 }
 
-/// A tag, or `None` for a string that is none.
-struct Tag(Option<String>);
+/// Puts one tag into a page; gives whether there was room.
+struct NextTag<'p> {
+    page: &'p mut TagPage,
+    limit: usize,
+}
 
-impl<'de> Deserialize<'de> for Tag {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct TagVisitor;
-        impl Visitor<'_> for TagVisitor {
-            type Value = Tag;
+impl<'de> serde::de::DeserializeSeed<'de> for NextTag<'_> {
+    type Value = bool;
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a tag")
-            }
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
 
-            fn visit_str<E>(self, text: &str) -> Result<Tag, E> {
-                Ok(Tag(is_tag(text).then(|| text.to_owned())))
-            }
+impl Visitor<'_> for NextTag<'_> {
+    type Value = bool;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a tag")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<bool, E> {
+        if !is_tag(text) {
+            self.page.illegal = self.page.illegal.saturating_add(1);
+        } else if self.page.tags.len() >= self.limit {
+            return Ok(false);
+        } else {
+            self.page.tags.push(text);
         }
-        deserializer.deserialize_str(TagVisitor)
+        Ok(true)
     }
 }
 
@@ -311,7 +379,7 @@ mod tests {
     #[case(r#"{"name":"a","tags":["ok","","a b","-x",".y","a\u0000","ä","_z"]}"#, &["ok", "_z"], 6)]
     fn a_page_is_read(#[case] body: &str, #[case] tags: &[&str], #[case] illegal: u32) {
         let page = TagPage::parse(body.as_bytes(), 10).unwrap();
-        assert_eq!(page.tags, tags);
+        assert!(page.tags.iter().eq(tags.iter().copied()), "{page:?}");
         assert_eq!(page.illegal, illegal);
     }
 
@@ -327,7 +395,7 @@ mod tests {
             }},"name":"a","tags":["0.9","1.0","latest"]}}"#
         );
         let page = TagPage::parse(body.as_bytes(), 10).unwrap();
-        assert_eq!(page.tags, ["0.9", "1.0", "latest"]);
+        assert!(page.tags.iter().eq(["0.9", "1.0", "latest"]), "{page:?}");
         let known: Vec<_> = page
             .known
             .iter()
@@ -393,7 +461,11 @@ mod tests {
 
     #[test]
     fn only_new_tags_count() {
-        let page = |tags: &[&str]| tags.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let page = |tags: &[&str]| {
+            let mut buffer = TagBuffer::default();
+            tags.iter().for_each(|tag| buffer.push(tag));
+            buffer
+        };
         let mut seen = SeenTags::new();
         assert_eq!(seen.add(&page(&["a", "b"])), 2);
         assert_eq!(seen.add(&page(&["b", "c"])), 1);
