@@ -7,7 +7,8 @@ use crate::support::project_root;
 
 /// Each module of the library and the modules that it may name.
 const ALLOWED: &[(&str, &[&str])] = &[
-    ("image", &[]),
+    ("hexadecimal", &[]),
+    ("image", &["hexadecimal"]),
     ("policy", &["image"]),
     ("setters", &["image"]),
     ("http", &[]),
@@ -15,11 +16,13 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("git", &["http"]),
     ("cloud", &["http"]),
     ("scanner", &["image", "policy", "http", "cloud"]),
+    ("git", &["http", "hexadecimal"]),
+    ("scanner", &["image", "policy", "http", "hexadecimal"]),
     ("docker_config", &["scanner"]),
     ("committer", &["image", "setters", "objects"]),
     ("objects", &["image"]),
     ("sync", &["objects"]),
-    ("source", &["http", "git", "objects", "policy"]),
+    ("source", &["http", "git", "objects", "policy", "hexadecimal"]),
     (
         "update",
         &[
@@ -49,12 +52,14 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "source",
             "update",
             "cloud",
+            "hexadecimal",
         ],
     ),
 ];
 
 /// Files and folders that do no input or output.
 const PURE: &[&str] = &[
+    "src/hexadecimal.rs",
     "src/image",
     "src/policy",
     "src/setters",
@@ -62,7 +67,7 @@ const PURE: &[&str] = &[
     "src/committer/message.rs",
     "src/objects/manifest.rs",
     "src/objects/set.rs",
-    "src/sync/build.rs",
+    "src/update/build/mod.rs",
     "src/sync/diff.rs",
     "src/sync/health",
     "src/sync/inventory.rs",
@@ -75,6 +80,7 @@ const PURE: &[&str] = &[
     "src/sync/switches.rs",
     "src/cloud/registry_host.rs",
     "src/cloud/signature.rs",
+    "src/sync/unknown_fields.rs",
     "src/scanner/challenge.rs",
     "src/scanner/credentials.rs",
     "src/scanner/scan.rs",
@@ -88,6 +94,7 @@ const PURE: &[&str] = &[
     "src/controller/tag_store/settle.rs",
     "src/controller/wake.rs",
     "src/controller/git_repository/plan.rs",
+    "src/controller/image_update_automation/skipped.rs",
     "src/controller/kustomization/plan.rs",
     "src/controller/kustomization/history.rs",
     "crates/api/src",
