@@ -8,21 +8,26 @@ ARGS ?=
 # Prints the folder of the demo's build.
 DEMO = $(CARGO) metadata --format-version 1 --no-deps | sed -E 's/.*"target_directory":"([^"]*)".*/\1\/demo/'
 
-.PHONY: help demo test check format lint deny generated generate image-binary bench clean-cache
+.PHONY: help demo demo-control-plane demo-program test check format lint deny generated generate image-binary bench clean-cache
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 demo: ## Watch the main job on two clusters: a new tag becomes a commit and runs (ARGS=--once ends by itself)
 ifeq (,$(findstring --no-cluster,$(ARGS)))
-	tests/servers/build.sh control-plane >/dev/null
-endif
-	$(CARGO) build --locked --profile demo --features demo --bin fluxbot
-ifeq (,$(findstring --no-cluster,$(ARGS)))
+	@$(MAKE) --no-print-directory -j2 demo-control-plane demo-program
 	@FLUXBOT_CONTROL_PLANE="$$(tests/servers/build.sh control-plane)" "$$($(DEMO))/fluxbot" demo $(ARGS)
 else
+	@$(MAKE) --no-print-directory demo-program
 	@"$$($(DEMO))/fluxbot" demo $(ARGS)
 endif
+
+# Both builds have stretches that keep one core busy, so they run at once.
+demo-control-plane:
+	@tests/servers/build.sh control-plane >/dev/null
+
+demo-program:
+	$(CARGO) build --locked --profile demo --features demo --bin fluxbot
 
 test: ## Build the test servers and run all tests
 	tests/servers/build.sh

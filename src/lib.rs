@@ -26,17 +26,17 @@
 //! In a cluster [`controller`] holds the reconciler of each kind, with a queue that wakes it and the one place that turns its
 //! outcome into conditions; [`run`] wires them into a process.
 //!
-//! The same code runs without a cluster: [`sync`] builds the objects of a path, [`objects`] holds them instead of an API
-//! server, and [`update`] is the whole chain over them.
+//! The same code runs without a cluster: [`objects`] holds the objects of a path instead of an API server, and [`update`] is
+//! the whole chain over them.
 //!
 //! # Who may use whom
 //! ```text
 //! cli, demo, run -> controller -> {update, source, sync, scanner, committer}
-//! cli, demo -> update -> {scanner, committer, sync} -> {policy, setters, objects} -> image
+//! cli, demo -> update -> {scanner, committer} -> {policy, setters, objects} -> image
 //!              source -> {git, objects, policy}            scanner, git, source -> http
 //!              committer, objects, git, source -> fluxbot_git        policy, objects -> fluxbot_api
 //! ```
-//! `tests/it/architecture.rs` checks it.
+//! `tests/it/architecture.rs` checks it. [`hexadecimal`] may be used by all.
 
 pub mod cli;
 pub mod committer;
@@ -45,6 +45,7 @@ pub mod controller;
 pub mod demo;
 pub mod docker_config;
 pub mod git;
+pub mod hexadecimal;
 pub mod http;
 pub mod image;
 pub mod objects;

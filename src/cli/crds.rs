@@ -7,6 +7,16 @@ use clap::Args;
 use super::Failure;
 use super::output::tolerate_closed_pipe;
 
+/// What Flux's own installation puts on its definitions; the flux command line looks for the first one.
+const LABELS: [(&str, &str); 3] = [
+    ("app.kubernetes.io/part-of", "flux"),
+    ("app.kubernetes.io/instance", "flux-system"),
+    (
+        "app.kubernetes.io/version",
+        concat!("v", env!("CARGO_PKG_VERSION")),
+    ),
+];
+
 /// Print the custom resource definitions, generated from the types.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  fluxbot crds | kubectl apply --server-side -f -")]
@@ -19,7 +29,9 @@ pub(super) struct CrdsArgs {
 impl CrdsArgs {
     pub(super) fn run(self) -> Result<(), Failure> {
         let mut documents = Vec::new();
-        for crd in fluxbot_api::crds() {
+        for mut crd in fluxbot_api::crds() {
+            let labels = LABELS.map(|(key, value)| (key.to_owned(), value.to_owned()));
+            crd.metadata.labels = Some(labels.into());
             let text = yaml_serde::to_string(&crd)
                 .map_err(|error| Failure::failed(format!("cannot print a definition: {error}")))?;
             documents.push((fluxbot_api::crd_file_name(&crd), format!("---\n{text}")));

@@ -1,6 +1,6 @@
 //! `fluxbot markers`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -10,7 +10,7 @@ use super::Failure;
 use super::output::{self, OutputFormat};
 use super::set::root_and_path;
 use crate::image::PolicyKey;
-use crate::objects::{Directory, Files, InvalidManifest, Manifest};
+use crate::objects::{Directory, InvalidManifest, Manifest};
 use crate::setters::{self, Finding, FindingReason, KnownPolicy, Located, Severity};
 
 /// List the markers of a folder's YAML files, or check them.
@@ -145,24 +145,14 @@ impl MarkersArgs {
 
 /// Finds the markers of all candidate files at a path. The flag tells whether a file could not be read.
 fn locate(files: &Directory, path: &str) -> Result<(Vec<(String, Located)>, bool), Failure> {
-    let mut found = Vec::new();
-    let mut unreadable = false;
-    for path in files.list(path).map_err(Failure::invalid)? {
-        if !setters::is_candidate(&path) {
-            continue;
-        }
-        match files.read(&path) {
-            Ok(Some(content)) if setters::mentions_marker(&content) => {
-                found.push((path, setters::locate(&content)));
-            }
-            Ok(_) => {}
-            Err(error) => {
-                unreadable = true;
-                eprintln!("error: {error}");
-            }
-        }
+    let visited = files.visit(path, setters::is_candidate, |file| {
+        Ok(setters::mentions_marker(file.content).then(|| setters::locate(file.content)))
+    });
+    let visited = visited.map_err(Failure::invalid)?;
+    for failure in &visited.failures {
+        eprintln!("error: {failure}");
     }
-    Ok((found, unreadable))
+    Ok((visited.found, !visited.failures.is_empty()))
 }
 
 /// The top of the Git work tree that holds `directory`, or the folder itself.
@@ -174,40 +164,39 @@ fn repository_root(directory: &Path) -> PathBuf {
     top.map_or_else(|| directory.to_owned(), Path::to_owned)
 }
 
-/// All policies that the files below `root` declare, and the files that do not parse although they declare some. A policy without a namespace gets it from elsewhere (a kustomization,
-/// a Flux Kustomization's target namespace), so it counts for the markers of its name in any namespace.
+/// All policies that the files below `root` declare, and the files that do not parse although they declare some. A policy
+/// without a namespace gets it from elsewhere (a kustomization, a Flux Kustomization's target namespace), so it counts for
+/// the markers of its name in any namespace.
 fn known_policies(
     root: &Directory,
     located: &[(String, Located)],
 ) -> Result<(BTreeMap<PolicyKey, KnownPolicy>, Vec<InvalidManifest>), Failure> {
+    let marked: BTreeSet<&str> = located.iter().map(|(path, _)| path.as_str()).collect();
+    let mentions = |content: &[u8], text: &str| memchr::memmem::find(content, text.as_bytes()).is_some();
+    let visited = root.visit("", setters::is_candidate, |file| {
+        if !mentions(file.content, "ImagePolicy") {
+            return Ok(None);
+        }
+        // Markers' files are judged by their markers; templates mention ImagePolicy without the API's name.
+        let declares = mentions(file.content, "image.toolkit.fluxcd.io") && !marked.contains(file.path);
+        Ok(match Manifest::parse_all(file.path, file.content) {
+            Ok(manifests) => Some(Ok(manifests)),
+            Err(problem) => declares.then_some(Err(problem)),
+        })
+    });
     let mut unparsable = Vec::new();
     let mut known = BTreeMap::new();
     let mut anywhere = BTreeMap::new();
-    for file in root.list("").map_err(Failure::invalid)? {
-        if !setters::is_candidate(&file) {
-            continue;
-        }
-        let Ok(Some(content)) = root.read(&file) else {
-            continue;
-        };
-        if memchr::memmem::find(&content, b"ImagePolicy").is_none() {
-            continue;
-        }
-        let manifests = match Manifest::parse_all(&file, &content) {
+    // A file that cannot be read was told of when its markers were looked for, or is none of the command's business.
+    for (_, parsed) in visited.map_err(Failure::invalid)?.found {
+        let manifests = match parsed {
             Ok(manifests) => manifests,
             Err(problem) => {
-                // Markers' files are judged by their markers; templates mention ImagePolicy without the API's name.
-                let declares = memchr::memmem::find(&content, b"image.toolkit.fluxcd.io").is_some();
-                if declares && !located.iter().any(|(path, _)| *path == file) {
-                    unparsable.push(problem);
-                }
+                unparsable.push(problem);
                 continue;
             }
         };
-        for manifest in manifests {
-            if manifest.kind != "ImagePolicy" {
-                continue;
-            }
+        for manifest in manifests.into_iter().filter(|manifest| manifest.kind == "ImagePolicy") {
             let reflection = manifest
                 .value
                 .pointer("/spec/digestReflectionPolicy")

@@ -10,7 +10,7 @@ use super::output::tolerate_closed_pipe;
 use crate::image::Selections;
 use crate::objects::{Directory, Manifest};
 use crate::setters::ChangeSet;
-use crate::update::FileEdit;
+use crate::update;
 
 /// Rewrite the marked values of a folder's YAML files to what the policies selected.
 #[derive(Debug, Args)]
@@ -33,27 +33,25 @@ impl SetArgs {
     pub(super) fn run(self) -> Result<(), Failure> {
         let (selections, mut failed) = read_selections(&self.policies)?;
         let (root, path) = root_and_path(&self.directory)?;
-        let files = Directory::new(&root);
-        let edits = crate::update::edit_directory(&files, &path, &selections).map_err(Failure::invalid)?;
+        let visited = update::set_directory(&Directory::new(&root), &path, &selections, self.dry_run)
+            .map_err(Failure::invalid)?;
         let mut changes = ChangeSet::default();
         let mut out = io::BufWriter::new(io::stdout().lock());
-        for (path, edit) in edits {
-            if self.dry_run {
-                tolerate_closed_pipe(out.write_all(unified_diff(&path, &edit).as_bytes()))?;
-            } else if let Some(content) = &edit.edited.content
-                && let Err(error) = files.write(&path, content)
-            {
-                failed = true;
-                eprintln!("error: {error}");
-                continue;
+        for (path, file) in visited.found {
+            if let Some((before, after)) = file.contents {
+                tolerate_closed_pipe(out.write_all(unified_diff(&path, &before, &after).as_bytes()))?;
             }
-            changes.record(&path, edit.edited.changes, edit.edited.skipped);
+            changes.record(&path, file.changes, file.skipped);
         }
         if !self.dry_run {
             tolerate_closed_pipe(print_changes(&mut out, &changes))?;
         }
         tolerate_closed_pipe(out.flush())?;
         report_skipped(&changes);
+        for failure in &visited.failures {
+            failed = true;
+            eprintln!("error: {failure}");
+        }
         if failed { Err(Failure::silent()) } else { Ok(()) }
     }
 }
@@ -109,15 +107,9 @@ pub(super) fn root_and_path(directory: &Path) -> Result<(PathBuf, String), Failu
     Ok((parent, name))
 }
 
-/// The unified diff of one edit, as `git apply` and `patch -p1` read it.
-pub(super) fn unified_diff(path: &str, edit: &FileEdit) -> String {
-    let Some(content) = &edit.edited.content else {
-        return String::new();
-    };
-    let (old, new) = (
-        String::from_utf8_lossy(&edit.original),
-        String::from_utf8_lossy(content),
-    );
+/// The unified diff of one file, as `git apply` and `patch -p1` read it.
+pub(super) fn unified_diff(path: &str, before: &[u8], after: &[u8]) -> String {
+    let (old, new) = (String::from_utf8_lossy(before), String::from_utf8_lossy(after));
     similar::TextDiff::from_lines(old.as_ref(), new.as_ref())
         .unified_diff()
         .context_radius(3)

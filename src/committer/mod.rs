@@ -17,8 +17,10 @@ pub use plan::{Author, CommitPlan, PlanDefaults, PlanError, plan};
 pub use stack::{Layer, Stack, StackError};
 pub use writer::{Landing, WriteError, Writer};
 
-use crate::image::Selections;
-use crate::setters::ChangeSet;
+use std::collections::BTreeSet;
+
+use crate::image::{PolicyKey, Selections};
+use crate::setters::{ChangeSet, SkipReason, Skipped};
 
 /// What one automation wants to have written.
 #[derive(Debug, Clone)]
@@ -27,6 +29,18 @@ pub struct Work {
     pub plan: CommitPlan,
     /// The images to write.
     pub selections: Selections,
+    /// Policies of the automation's namespace that it may not write: their markers are another automation's.
+    pub foreign: BTreeSet<PolicyKey>,
+}
+
+impl Work {
+    /// Whether a marker that was left alone is this automation's business.
+    #[must_use]
+    pub fn concerns(&self, skipped: &Skipped) -> bool {
+        let is_foreign =
+            matches!(&skipped.reason, SkipReason::NotSelected(policy) if self.foreign.contains(policy));
+        !is_foreign && skipped.concerns(&self.plan.namespace)
+    }
 }
 
 /// What became of one automation's work.

@@ -10,7 +10,7 @@ use fluxbot_git::{
 
 use super::tree::SnapshotTree;
 use super::{Commit, Landed, Work};
-use crate::setters::{self, ChangeSet, MarkerIndex, WalkError};
+use crate::setters::{self, ChangeSet, Edited, MarkerIndex, WalkError};
 
 /// Why the commits cannot be built. Nothing was written.
 #[derive(Debug, thiserror::Error)]
@@ -146,10 +146,20 @@ fn edits(
         WalkError::Source(error) => StackError::Read(error),
         other @ WalkError::TooManyFiles => StackError::TooManyFiles(other.to_string()),
     })?;
-    let mut changes = ChangeSet::default();
+    let mut changes = ChangeSet {
+        folder: work.plan.path.clone(),
+        ..ChangeSet::default()
+    };
     let mut edits = BTreeMap::new();
     for file in files {
-        let edited = setters::set(&top.snapshot.blob(&file.id)?, &work.selections);
+        // Only a file that changes is read and parsed again.
+        let edited = match setters::settled(&file.located, &work.selections) {
+            Some(skipped) => Edited {
+                skipped,
+                ..Edited::default()
+            },
+            None => setters::set(&top.snapshot.blob(&file.id)?, &work.selections),
+        };
         if let Some(content) = edited.content {
             edits.insert(
                 file.path.parse::<RepoPath>()?,
@@ -159,7 +169,7 @@ fn edits(
         let skipped = edited
             .skipped
             .into_iter()
-            .filter(|skipped| skipped.concerns(&work.plan.namespace));
+            .filter(|skipped| work.concerns(skipped));
         changes.record(&file.path, edited.changes, skipped.collect());
     }
     Ok((changes, edits))

@@ -10,6 +10,8 @@ use jiff::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
+use tracing::debug;
+
 use super::events::EventRecord;
 use super::kinds::Reconciled;
 use super::outcome::{self, Change, Done, Failure};
@@ -56,6 +58,12 @@ pub trait Reconciler: Send + Sync + 'static {
     fn needs_finalizer(&self, object: &Self::Kind) -> bool {
         let _ = object;
         false
+    }
+
+    /// The Secrets that the object names. After a failure, a change of one of them makes the object due.
+    fn secrets(&self, object: &Self::Kind) -> Vec<ObjectKey> {
+        let _ = object;
+        Vec::new()
     }
 
     /// How long one run may take.
@@ -143,6 +151,16 @@ impl<K: Reconciled> Attempt<K> {
     /// Says what the run is doing: shown in `Reconciling` when the run takes long.
     pub fn progress(&self, message: impl Into<String>) {
         self.progress.send_replace(Some(message.into()));
+    }
+
+    /// Shows at once that the run is under way and that `Ready` is not known until its end. One that cannot be written is no
+    /// failure.
+    pub async fn show_unknown(&self, message: &str) {
+        let before = self.writer.conditions().await;
+        let conditions = outcome::progressing(&before, self.generation(), message, true, Timestamp::now());
+        if let Err(error) = self.writer.write_conditions(&conditions).await {
+            debug!(object = %self.key, %error, "progress could not be shown");
+        }
     }
 
     /// Records an event, published when the run has ended and its status is written.

@@ -16,6 +16,7 @@ use super::lease::Leadership;
 use super::metrics::Metrics;
 use super::pushed::{self, Push, Pushes};
 use super::queue::Queue;
+use super::secret_waits::SecretWaits;
 use super::secrets::{self, SecretData, SecretError};
 use crate::http::HttpClients;
 use crate::objects::ObjectKey;
@@ -67,6 +68,8 @@ pub struct Queues {
     pub git_repositories: Arc<Queue>,
     /// `Kustomization`.
     pub kustomizations: Arc<Queue>,
+    /// Who is due when a Secret changes.
+    pub secrets: Arc<SecretWaits>,
 }
 
 /// What all reconcilers share. Cheap to clone.
@@ -97,7 +100,13 @@ pub struct Context {
 impl Context {
     /// Reads a Secret.
     pub async fn secret(&self, key: &ObjectKey) -> Result<SecretData, SecretError> {
-        secrets::read(&self.client, key).await
+        let read = secrets::read(&self.client, key).await;
+        match &read {
+            Ok((_, version)) => self.queues.secrets.saw(key, Some(version)),
+            Err(SecretError::NotFound(_)) => self.queues.secrets.saw(key, None),
+            Err(SecretError::Unreadable { .. }) => {}
+        }
+        read.map(|(data, _)| data)
     }
 
     /// Remembers a push of ours, and wakes the sources that follow the branch.

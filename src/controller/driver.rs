@@ -333,6 +333,14 @@ impl<R: Reconciler> Drive<R> {
             failures: attempt.failures,
         };
         let settled = outcome::settle(&before, result, Timestamp::now());
+        let secrets = match result {
+            Ok(_) => Vec::new(),
+            Err(_) => self.reconciler.secrets(&attempt.object),
+        };
+        self.context
+            .queues
+            .secrets
+            .wait(&self.queue, &attempt.key, secrets);
         self.queue.set_failures(&attempt.key, settled.failures);
         R::Kind::conditions_mut(&mut attempt.status).clone_from(&settled.conditions);
         if let Some(generation) = settled.observed_generation {

@@ -117,7 +117,12 @@ impl Reconciler for ImageRepositoryReconciler {
                     ScanDecision::Now(reason) => reason,
                     ScanDecision::In(_) => ScanReason::NoStoredList,
                 };
-                attempt.progress(format!("scanning: {reason}"));
+                let text = format!("scanning: {reason}");
+                if reason == ScanReason::NoStoredList {
+                    // What the status says of the image is not known any more, as in Flux.
+                    attempt.show_unknown(&text).await;
+                }
+                attempt.progress(text);
                 let access = self.access(&repository).await?;
                 let stored = self.scan(attempt, &image, &access, stored).await?;
                 let now = Timestamp::now();
@@ -131,6 +136,10 @@ impl Reconciler for ImageRepositoryReconciler {
             requeue: Requeue::After(rest),
             announce: Announce::Change,
         })
+    }
+
+    fn secrets(&self, object: &ImageRepository) -> Vec<ObjectKey> {
+        secrets_of(object)
     }
 
     fn deadline(&self, object: &ImageRepository) -> Duration {
@@ -250,6 +259,17 @@ impl ImageRepositoryReconciler {
             self.context.queues.image_policies.wake(&policy.key());
         }
     }
+}
+
+/// The Secrets that a repository names itself; those of its service account are not among them.
+#[must_use]
+pub fn secrets_of(object: &ImageRepository) -> Vec<ObjectKey> {
+    let (namespace, spec) = (object.key().namespace, &object.spec);
+    let references = [&spec.secret_ref, &spec.cert_secret_ref, &spec.proxy_secret_ref];
+    let references = references.into_iter().flatten();
+    references
+        .map(|reference| ObjectKey::new(&namespace, &reference.name))
+        .collect()
 }
 
 /// How many tags an earlier process counted, if it was for the same image and exclusions.

@@ -15,7 +15,7 @@ use super::context::Context;
 use super::fault::Diagnosis;
 use super::pushed::Push;
 use crate::committer::{Landed, Landing, StackError, Work, WriteError, Writer};
-use crate::git::{AccessIdentity, GitAccess, Mirrors, OpenError};
+use crate::git::{AccessIdentity, Bound, GitAccess, Mirrors, OpenError};
 use crate::objects::ObjectKey;
 
 /// How long a push waits for other automations of the same branch, which the same new tag may have woken.
@@ -31,6 +31,8 @@ pub struct Remote {
     pub url: String,
     /// Who we are.
     pub access: GitAccess,
+    /// How long a look at the server, or the way from a fetch to a push, may take (`spec.timeout` of the source).
+    pub timeout: Duration,
 }
 
 /// What became of one automation's work.
@@ -76,6 +78,8 @@ struct Repository {
     turn: Arc<tokio::sync::Mutex<()>>,
     waiting: Mutex<Vec<Waiting>>,
     last_use: Mutex<Instant>,
+    /// The timeout of whoever asked last.
+    timeout: Mutex<Duration>,
 }
 
 struct Waiting {
@@ -119,7 +123,10 @@ impl Landings {
         let repository = self.repository(remote);
         let mirrors = self.mirrors.clone();
         let branch = branch.to_owned();
-        blocking(move || {
+        // When the caller goes away, so does the request.
+        let cancel = CancellationToken::new();
+        let _end = cancel.clone().drop_guard();
+        blocking(Bound::new(remote.timeout, cancel), move || {
             let writer = repository.writer(&mirrors)?;
             let name = RefName::branch(&branch).map_err(WriteError::from)?;
             let listed = writer.mirror().list(&[RefQuery::Name(name)]);
@@ -237,7 +244,9 @@ impl Landings {
         let mirrors = self.mirrors.clone();
         let writing = Arc::clone(repository);
         let (leadership, cancel) = (self.context.leadership.clone(), cancel.clone());
-        let landing = blocking(move || {
+        // A push under way is never cut off by a stop: nobody would know what became of it.
+        let bound = Bound::new(repository.timeout(), CancellationToken::new());
+        let landing = blocking(bound, move || {
             let may_push = || leadership.holds() && !cancel.is_cancelled();
             Ok(writing.writer(&mirrors)?.land_while(&works, &may_push)?)
         })
@@ -273,6 +282,7 @@ impl Landings {
             .entry(key)
             .or_insert_with(|| Arc::new(Repository::new(remote.clone(), now)));
         *repository.last_use.lock().unwrap_or_else(PoisonError::into_inner) = now;
+        *repository.timeout.lock().unwrap_or_else(PoisonError::into_inner) = remote.timeout;
         Arc::clone(repository)
     }
 }
@@ -280,17 +290,22 @@ impl Landings {
 impl Repository {
     fn new(remote: Remote, now: Instant) -> Self {
         Self {
-            remote,
             writer: OnceLock::new(),
             turn: Arc::default(),
             waiting: Mutex::default(),
             last_use: Mutex::new(now),
+            timeout: Mutex::new(remote.timeout),
+            remote,
         }
     }
 
     fn is_idle(&self, now: Instant) -> bool {
         let last_use = *self.last_use.lock().unwrap_or_else(PoisonError::into_inner);
         now.saturating_duration_since(last_use) > IDLE && self.waiting().is_empty()
+    }
+
+    fn timeout(&self) -> Duration {
+        *self.timeout.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The writer, opened at its first use. Blocks.
@@ -340,10 +355,12 @@ fn answer_for(index: usize, result: &Result<Landing, LandError>) -> Result<Lande
     }
 }
 
+/// Does some work with a Git server on a thread that may block; its requests end with the bound.
 async fn blocking<T: Send + 'static>(
+    bound: Bound,
     work: impl FnOnce() -> Result<T, LandError> + Send + 'static,
 ) -> Result<T, LandError> {
-    let result = tokio::task::spawn_blocking(work).await;
+    let result = tokio::task::spawn_blocking(move || bound.hold(work)).await;
     result.unwrap_or_else(|error| Err(internal(&error.to_string())))
 }
 

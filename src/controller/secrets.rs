@@ -47,8 +47,8 @@ pub enum SecretError {
     },
 }
 
-/// Reads a Secret.
-pub(super) async fn read(client: &Client, key: &ObjectKey) -> Result<SecretData, SecretError> {
+/// Reads a Secret. Gives its resource version, too.
+pub(super) async fn read(client: &Client, key: &ObjectKey) -> Result<(SecretData, String), SecretError> {
     let api: Api<Secret> = Api::namespaced(client.clone(), &key.namespace);
     let unreadable = |reason: String| SecretError::Unreadable {
         key: key.clone(),
@@ -60,8 +60,9 @@ pub(super) async fn read(client: &Client, key: &ObjectKey) -> Result<SecretData,
         .map_err(|error| unreadable(error.to_string()))?
         .ok_or_else(|| SecretError::NotFound(key.clone()))?;
     let data = secret.data.unwrap_or_default();
-    Ok(SecretData {
+    let data = SecretData {
         kind: secret.type_.unwrap_or_default(),
         values: data.into_iter().map(|(key, value)| (key, value.0)).collect(),
-    })
+    };
+    Ok((data, secret.metadata.resource_version.unwrap_or_default()))
 }

@@ -2,6 +2,7 @@
 
 mod cache;
 mod driver;
+mod forget;
 mod health;
 mod outcome;
 mod queue;

@@ -1,7 +1,9 @@
 //! What the demo stands on: the registry, the Git server, the repository on it, and a person who also commits.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context as _, ensure};
 use axum::Router;
@@ -31,7 +33,24 @@ pub(super) struct Parts {
     /// Everything that the demo writes.
     pub folder: TempDir,
     client: Client,
+    own: OwnTags,
     _tasks: JoinSet<()>,
+}
+
+/// The tags that the demo itself has pushed, each with its repository. Clones share them.
+#[derive(Clone, Default)]
+pub(super) struct OwnTags(Arc<Mutex<BTreeSet<(String, String)>>>);
+
+impl OwnTags {
+    fn add(&self, repository: &str, tag: &str) {
+        let mut tags = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        tags.insert((repository.to_owned(), tag.to_owned()));
+    }
+
+    pub(super) fn has(&self, repository: &str, tag: &str) -> bool {
+        let tags = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        tags.contains(&(repository.to_owned(), tag.to_owned()))
+    }
 }
 
 impl Parts {
@@ -69,6 +88,7 @@ impl Parts {
             password,
             folder,
             client,
+            own: OwnTags::default(),
             _tasks: tasks,
         };
         Ok((parts, pushes))
@@ -81,7 +101,14 @@ impl Parts {
 
     /// Pushes an image, as `docker push` would.
     pub(super) async fn push(&self, repository: &str, tag: &str) -> anyhow::Result<()> {
+        // Before the registry tells of it.
+        self.own.add(repository, tag);
         image::push(&self.client, &self.registry.to_string(), repository, tag).await
+    }
+
+    /// The tags that the demo itself has pushed and will push.
+    pub(super) fn own_tags(&self) -> OwnTags {
+        self.own.clone()
     }
 
     /// Lets a person push commits to the branch, if there are any. Gives how many arrived.

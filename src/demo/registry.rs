@@ -15,6 +15,8 @@ use axum::response::Response;
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc::UnboundedSender;
 
+use crate::hexadecimal::hexadecimal;
+
 /// Largest blob or manifest that the demo accepts, in bytes.
 const MAX_BODY: usize = 64 << 20;
 
@@ -61,13 +63,7 @@ pub(super) fn router(webhook: UnboundedSender<Pushed>) -> Router {
 
 /// The digest under which registries know `content`.
 pub fn digest_of(content: &[u8]) -> String {
-    use std::fmt::Write as _;
-    let mut digest = String::from("sha256:");
-    for byte in Sha256::digest(content) {
-        // Writing to a String cannot fail.
-        let _ = write!(digest, "{byte:02x}");
-    }
-    digest
+    format!("sha256:{}", hexadecimal(&Sha256::digest(content)))
 }
 
 /// One request, taken apart.

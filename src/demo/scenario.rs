@@ -1,5 +1,7 @@
 //! What happens in the demo, and what must come of it.
 
+use std::collections::BTreeSet;
+
 /// The clusters, each with a folder of its own below `clusters/` of the repository.
 pub(super) const CLUSTERS: [&str; 2] = ["beta", "production"];
 
@@ -111,6 +113,38 @@ impl Expected {
     /// The whole reference of the image.
     pub(super) fn image(&self, registry: &str) -> String {
         format!("{registry}/{}:{}", self.repository, self.tag)
+    }
+}
+
+/// Repositories in which somebody else than the scenes has pushed tags: what becomes of them is not the scenes' business.
+#[derive(Debug, Default)]
+pub(super) struct Others {
+    repositories: BTreeSet<String>,
+}
+
+impl Others {
+    /// Takes down a tag that no scene has pushed.
+    pub(super) fn pushed(&mut self, repository: &str) {
+        self.repositories.insert(repository.to_owned());
+    }
+
+    pub(super) fn has(&self, repository: &str) -> bool {
+        self.repositories.contains(repository)
+    }
+
+    /// What can still be expected.
+    pub(super) fn leave(&self, expected: &[Expected]) -> Vec<Expected> {
+        let mut left = expected.to_vec();
+        left.retain(|expected| !self.has(expected.repository));
+        left
+    }
+
+    /// Whether a file of a cluster may change because of such a tag.
+    pub(super) fn may_change(&self, cluster: &str, path: &str) -> bool {
+        APPLICATIONS
+            .iter()
+            .filter(|application| self.has(application.repository))
+            .any(|application| application.file.replace("{cluster}", cluster) == path)
     }
 }
 
@@ -266,6 +300,21 @@ mod tests {
                 assert!(scene.pushes.iter().any(is_pushed), "{expected:?}");
             }
         }
+    }
+
+    #[test]
+    fn of_a_repository_that_others_push_to_nothing_is_expected_any_more() {
+        let mut others = Others::default();
+        let all = initial_state();
+        assert_eq!(others.leave(&all), all);
+        others.pushed("acme/web");
+        others.pushed("somebody/else");
+        let left = others.leave(&all);
+        assert_eq!(left.len(), all.len() - CLUSTERS.len());
+        assert!(left.iter().all(|expected| expected.repository != "acme/web"));
+        assert!(others.may_change("beta", "apps/overlays/beta/kustomization.yaml"));
+        assert!(!others.may_change("beta", "apps/overlays/production/kustomization.yaml"));
+        assert!(!others.may_change("beta", "apps/overlays/beta/debug.yaml"));
     }
 
     #[test]

@@ -8,7 +8,8 @@ use tokio::task::JoinSet;
 
 use super::chain::{Chain, Event, What};
 use super::parts::{Parts, USERNAME};
-use super::scenario::{self, CLUSTERS, Expected, SCENES, Scene};
+use super::registry::Pushed;
+use super::scenario::{self, CLUSTERS, Expected, Others, SCENES, Scene};
 use super::screen::{Screen, SummaryRow};
 
 /// How long the demo waits for an expected commit before it gives up.
@@ -21,6 +22,10 @@ const QUIET: Duration = Duration::from_millis(300);
 struct Demo {
     parts: Parts,
     events: mpsc::UnboundedReceiver<Event>,
+    /// The tags that are set in the registry.
+    pushes: mpsc::UnboundedReceiver<Pushed>,
+    /// Where the user has pushed some.
+    others: Others,
     screen: Screen,
 }
 
@@ -40,7 +45,8 @@ pub(super) async fn run(once: bool) -> anyhow::Result<()> {
         .iter()
         .map(|scene| scene.commits_by_a_person)
         .sum::<usize>();
-    let by_fluxbot = demo.parts.verify(&last, by_person).await?;
+    demo.see_others();
+    let by_fluxbot = demo.parts.verify(&demo.others.leave(&last), by_person).await?;
     Screen::verified(by_fluxbot, by_person);
     demo.screen
         .look_further(&demo.parts.registry, &demo.parts.git, demo.parts.folder.path());
@@ -54,7 +60,7 @@ impl Demo {
     async fn start(tasks: &mut JoinSet<()>) -> anyhow::Result<Self> {
         let screen = Screen::new();
         screen.title("fluxbot demo: a new tag in a registry becomes a commit in Git");
-        let (parts, _) = Parts::start().await?;
+        let (parts, pushes) = Parts::start().await?;
         Screen::parts(&parts.registry, &parts.git);
         let (sender, events) = mpsc::unbounded_channel();
         for name in CLUSTERS {
@@ -67,8 +73,20 @@ impl Demo {
         Ok(Self {
             parts,
             events,
+            pushes,
+            others: Others::default(),
             screen,
         })
+    }
+
+    /// Takes down the tags that no scene has pushed.
+    fn see_others(&mut self) {
+        let own = self.parts.own_tags();
+        while let Ok(push) = self.pushes.try_recv() {
+            if !own.has(&push.repository, &push.tag) {
+                self.others.pushed(&push.repository);
+            }
+        }
     }
 
     /// Pushes a scene's tags and shows what follows until every expected value is committed.
@@ -91,6 +109,8 @@ impl Demo {
         let mut missing: Vec<&Expected> = expected.iter().collect();
         let mut is_seen = false;
         loop {
+            self.see_others();
+            missing.retain(|expected| !self.others.has(expected.repository));
             let done = missing.is_empty() && (!expected.is_empty() || is_seen);
             let patience = if done { QUIET } else { PATIENCE };
             let event = match tokio::time::timeout(patience, self.events.recv()).await {
@@ -98,6 +118,8 @@ impl Demo {
                 Err(_) if done => break,
                 Ok(None) | Err(_) => bail!("waited {PATIENCE:?} for {} expected commits", missing.len()),
             };
+            // An event may tell of a tag that was pushed after the last look.
+            self.see_others();
             let after = event.at.saturating_duration_since(start);
             self.screen.event(&event, after);
             match &event.what {
@@ -112,6 +134,7 @@ impl Demo {
                         expected
                             .iter()
                             .any(|expected| expected.cluster == event.cluster && expected.file() == path)
+                            || self.others.may_change(&event.cluster, path)
                     };
                     let stranger = changes.files.keys().find(|path| !is_asked_for(path));
                     ensure!(

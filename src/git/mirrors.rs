@@ -1,7 +1,7 @@
 //! One mirror for each repository and access, opened once and shared by all objects that use it.
 
 use std::collections::HashMap;
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::runtime::Handle;
 
 use super::{GitAccess, GitHttp};
+use crate::hexadecimal::hexadecimal;
 use crate::http::HttpClients;
 
 /// Bytes of the hash that names a mirror's folder.
@@ -161,14 +162,7 @@ fn folder_name(url: &RemoteUrl, access: &GitAccess) -> String {
     let mut hash = Sha256::new();
     hash.update(access.identity().as_bytes());
     hash.update(url.to_string());
-    hash.finalize()
-        .iter()
-        .take(NAME_BYTES)
-        .fold(String::new(), |mut name, byte| {
-            // Writing to a String cannot fail.
-            let _ = write!(name, "{byte:02x}");
-            name
-        })
+    hexadecimal(hash.finalize().get(..NAME_BYTES).unwrap_or_default())
 }
 
 /// Folders with a mirror's name that no process has opened for that long; opening writes the lock file anew.

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fluxbot_api::source::GitProvider;
-use fluxbot_git::Credential;
+use fluxbot_git::{Credential, RefQuery};
 use rstest::rstest;
+use tokio_util::sync::CancellationToken;
 
-use super::{AccessSources, GitAccess, Mirrors};
+use super::{AccessSources, Bound, GitAccess, Mirrors};
 use crate::http::{HttpClients, SecretData};
 
 const URL: &str = "https://git.example.org/team/fleet.git";
@@ -199,4 +200,88 @@ async fn mirrors_that_nobody_uses_are_swept_and_others_are_not() {
     drop((held, mirrors));
     assert_eq!(later.sweep(Duration::ZERO), 1);
     assert_eq!(count(), 0);
+}
+
+/// A server that begins each answer and never ends it.
+struct Endless {
+    address: std::net::SocketAddr,
+    /// Told when the client has closed a connection.
+    closed: std::sync::mpsc::Receiver<()>,
+}
+
+impl Endless {
+    /// Sends a byte after each pause; nothing at all without one.
+    fn start(pause: Option<Duration>) -> Self {
+        use std::io::{Read as _, Write as _};
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let (tell, closed) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            for connection in listener.incoming() {
+                let mut connection = connection.unwrap();
+                drop(connection.read(&mut [0; 4096]));
+                let head = "HTTP/1.1 200 OK\r\ncontent-type: application/x-git-upload-pack-advertisement\r\n\
+                            content-length: 60000\r\n\r\nfff0";
+                connection.write_all(head.as_bytes()).unwrap();
+                match pause {
+                    None => drop(connection.read(&mut [0; 1])),
+                    Some(pause) => {
+                        while connection.write_all(b"x").is_ok() {
+                            std::thread::sleep(pause);
+                        }
+                    }
+                }
+                tell.send(()).ok();
+            }
+        });
+        Self { address, closed }
+    }
+
+    fn mirror(&self, folder: &std::path::Path) -> Arc<fluxbot_git::Mirror> {
+        let mirrors = Mirrors::new(folder, HttpClients::new());
+        let url = format!("http://{}/x", self.address);
+        mirrors.open(&url, &GitAccess::default()).unwrap()
+    }
+}
+
+#[rstest]
+#[case::stalls(None)]
+#[case::trickles(Some(Duration::from_millis(10)))]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_comes_to_no_end_is_given_up_with_the_bound_of_the_work(
+    #[case] pause: Option<Duration>,
+) {
+    let server = Endless::start(pause);
+    let folder = tempfile::tempdir().unwrap();
+    let mirror = server.mirror(folder.path());
+    let bound = Bound::new(Duration::from_millis(300), CancellationToken::new());
+    let fetch = move || bound.hold(|| mirror.fetch(&[RefQuery::branch("main").unwrap()]).map(drop));
+    let error = tokio::task::spawn_blocking(fetch).await.unwrap().unwrap_err();
+    let host = server.address;
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "git server {host} cannot be reached: the answer ended early: no complete answer within 300ms"
+        )
+    );
+    server.closed.recv().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn work_whose_caller_has_gone_ends_and_leaves_its_thread_without_a_bound() {
+    let server = Endless::start(None);
+    let folder = tempfile::tempdir().unwrap();
+    let mirror = server.mirror(folder.path());
+    let cancel = CancellationToken::new();
+    let bound = Bound::new(Duration::from_hours(1), cancel.clone());
+    let fetch = move || {
+        let fetched = bound.hold(|| mirror.fetch(&[RefQuery::branch("main").unwrap()]).map(drop));
+        (fetched, Bound::current().is_none())
+    };
+    let thread = tokio::task::spawn_blocking(fetch);
+    cancel.cancel();
+    let (fetched, is_free) = thread.await.unwrap();
+    let error = fetched.unwrap_err().to_string();
+    assert!(error.ends_with("the operation was cancelled"), "{error}");
+    assert!(is_free);
 }

@@ -5,11 +5,13 @@ use std::io::{self, Read};
 use fluxbot_git::{HttpClient, HttpFailure, HttpMethod, HttpRequest, HttpResponse};
 use tokio::runtime::Handle;
 
-use crate::http::{ClientSettings, HttpClients, HttpError, Method, Reach, Response, Url};
+use super::bound::{Bound, Expired};
+use crate::http::{ClientSettings, HttpClients, HttpError, Method, PacedBody, Reach, Url};
 
 /// Sends the Git engine's requests.
 ///
-/// It blocks, so it must be used from a blocking thread of the runtime that it was made on.
+/// It blocks, so it must be used from a blocking thread of the runtime that it was made on. Requests end with the [`Bound`] of
+/// their thread, if it has one; an answer that has begun and then brings next to nothing is given up in any case.
 #[derive(Debug, Clone)]
 pub struct GitHttp {
     clients: HttpClients,
@@ -57,9 +59,15 @@ impl HttpClient for GitHttp {
         let request = builder
             .build()
             .map_err(|_| unsent("invalid request header".to_owned()))?;
+        let bound = Bound::current();
+        let sending = self.clients.send(&self.settings, Reach::Named, request);
         let response = self
             .runtime
-            .block_on(self.clients.send(&self.settings, Reach::Named, request))
+            .block_on(bounded(bound.as_ref(), sending))
+            .map_err(|expired| HttpFailure {
+                maybe_sent: true,
+                detail: expired.to_string(),
+            })?
             .map_err(|error| HttpFailure {
                 maybe_sent: may_have_sent(&error),
                 detail: error.to_string(),
@@ -73,8 +81,9 @@ impl HttpClient for GitHttp {
             status: response.status().as_u16(),
             headers,
             body: Box::new(Body {
-                response,
+                response: PacedBody::new(response),
                 chunk: bytes::Bytes::new(),
+                bound,
                 runtime: self.runtime.clone(),
             }),
         })
@@ -92,21 +101,30 @@ fn may_have_sent(error: &HttpError) -> bool {
     )
 }
 
+/// Waits within a bound, if there is one.
+async fn bounded<T>(bound: Option<&Bound>, work: impl Future<Output = T>) -> Result<T, Expired> {
+    match bound {
+        Some(bound) => bound.keep(work).await,
+        None => Ok(work.await),
+    }
+}
+
 /// A response's body as a blocking reader.
 struct Body {
-    response: Response,
+    response: PacedBody,
     chunk: bytes::Bytes,
+    bound: Option<Bound>,
     runtime: Handle,
 }
 
 impl Read for Body {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while self.chunk.is_empty() {
-            match self.runtime.block_on(self.response.chunk()) {
+            let reading = bounded(self.bound.as_ref(), self.response.chunk());
+            match self.runtime.block_on(reading).map_err(io::Error::other)? {
                 Ok(Some(chunk)) => self.chunk = chunk,
                 Ok(None) => return Ok(0),
-                // The error's own text would name the URL.
-                Err(error) => return Err(io::Error::other(error.without_url())),
+                Err(error) => return Err(io::Error::other(error)),
             }
         }
         let length = self.chunk.len().min(buffer.len());

@@ -191,8 +191,55 @@ pub async fn read_body(mut response: Response, limit: u64) -> Result<Vec<u8>, Ht
     Ok(body)
 }
 
+/// A body that is read as a stream, by a reader that may be slower than the server.
+#[derive(Debug)]
+pub struct PacedBody {
+    response: Response,
+    host: String,
+    /// How long the server was waited for. The reader's own time does not count.
+    waited: Duration,
+    bytes: usize,
+    pace: Pace,
+}
+
+impl PacedBody {
+    /// The body of an answer.
+    #[must_use]
+    pub fn new(response: Response) -> Self {
+        Self {
+            host: host_and_port(response.url()),
+            response,
+            waited: Duration::ZERO,
+            bytes: 0,
+            pace: Pace::default(),
+        }
+    }
+
+    /// The next bytes; `None` at the end.
+    ///
+    /// # Errors
+    /// [`HttpError::Timeout`] when the server sends nothing for [`READ_TIMEOUT`], or, once its answer has brought 1 KiB, less
+    /// than 1 KiB in 20 s of waiting. Before that, signs of life are enough: a Git server sends a few bytes now and then while
+    /// it collects a large pack. [`HttpError::Interrupted`] when the connection ends before the body.
+    pub async fn chunk(&mut self) -> Result<Option<bytes::Bytes>, HttpError> {
+        let start = tokio::time::Instant::now();
+        let chunk = self.response.chunk().await;
+        let chunk = chunk.map_err(|error| HttpError::from_reqwest(&self.host, &error))?;
+        if self.bytes >= STALL_BYTES {
+            self.waited += start.elapsed();
+        }
+        self.bytes += chunk.as_ref().map_or(0, bytes::Bytes::len);
+        if chunk.is_some() && self.pace.is_stalled(self.waited, self.bytes) {
+            return Err(HttpError::Timeout {
+                host: self.host.clone(),
+            });
+        }
+        Ok(chunk)
+    }
+}
+
 /// Tells a slow body from one that is only kept open, a few bytes at a time.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct Pace {
     window_start: Duration,
     bytes_before: usize,

@@ -16,7 +16,7 @@ mod settings;
 mod tls;
 
 pub use address::{AddressClass, Reach};
-pub use clients::{CONNECT_TIMEOUT, HttpClients, READ_TIMEOUT, read_body};
+pub use clients::{CONNECT_TIMEOUT, HttpClients, PacedBody, READ_TIMEOUT, read_body};
 pub use error::HttpError;
 pub(crate) use error::bounded;
 pub use reqwest::header;

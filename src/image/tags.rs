@@ -2,11 +2,12 @@
 
 use std::cmp::Ordering;
 use std::fmt;
-use std::fmt::Write as _;
 use std::ops::Range;
 use std::sync::OnceLock;
 
 use sha2::{Digest, Sha256};
+
+use crate::hexadecimal::hexadecimal;
 
 /// A complete list of an image's tags.
 ///
@@ -130,12 +131,7 @@ impl TagSnapshot {
                 hash.update(tag.as_bytes());
                 hash.update(b"\n");
             }
-            let mut revision = String::from("sha256:");
-            for byte in hash.finalize() {
-                // Writing to a String cannot fail.
-                let _ = write!(revision, "{byte:02x}");
-            }
-            revision.into_boxed_str()
+            format!("sha256:{}", hexadecimal(&hash.finalize())).into_boxed_str()
         })
     }
 

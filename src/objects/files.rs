@@ -5,12 +5,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// Largest file that is read as a manifest, in bytes. The API server's own limit for an object is 3 MiB.
-const MAX_FILE: u64 = 16 << 20;
+pub(super) const MAX_FILE: u64 = 16 << 20;
 
 /// A tree of files that can be listed and read.
 ///
 /// Paths are relative to the root of the tree, with `/` between segments and no leading `/`.
-pub trait Files {
+pub trait Files: Sync {
     /// The paths of all regular files at or below `path` (`""` is the root), in byte order. A path that is itself a
     /// file gives that file. Symbolic links are left out, so nothing outside the tree is ever read.
     fn list(&self, path: &str) -> Result<Vec<String>, FilesError>;
@@ -86,40 +86,9 @@ impl Directory {
         Self { root: root.into() }
     }
 
-    /// Replaces the content of a file by atomic rename, so that a reader sees the old or the new one and never a part. The
-    /// file keeps its permissions. A path that leads through a symbolic link is refused.
-    pub fn write(&self, path: &str, content: &[u8]) -> Result<(), FilesError> {
-        let full = self.root.join(path);
-        let error = |source| FilesError::Write {
-            path: full.display().to_string(),
-            source,
-        };
-        let mut component = self.root.clone();
-        for name in path.split('/') {
-            component.push(name);
-            if fs::symlink_metadata(&component)
-                .map_err(error)?
-                .file_type()
-                .is_symlink()
-            {
-                return Err(error(io::Error::other("a symbolic link is in the way")));
-            }
-        }
-        let folder = full.parent().unwrap_or(&self.root);
-        let folder = if folder.as_os_str().is_empty() {
-            Path::new(".")
-        } else {
-            folder
-        };
-        let mut file = tempfile::Builder::new()
-            .prefix(".fluxbot-")
-            .tempfile_in(folder)
-            .map_err(error)?;
-        io::Write::write_all(&mut file, content).map_err(error)?;
-        let permissions = fs::metadata(&full).map_err(error)?.permissions();
-        fs::set_permissions(file.path(), permissions).map_err(error)?;
-        file.persist(&full).map_err(|failed| error(failed.error))?;
-        Ok(())
+    /// Where it is.
+    pub(super) fn root(&self) -> &Path {
+        &self.root
     }
 
     fn walk(path: &Path, relative: &str, found: &mut Vec<String>) -> Result<(), FilesError> {

@@ -18,11 +18,11 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::controller::git_repository::{self, GitRepositoryReconciler};
-use crate::controller::kustomization::{self, KustomizationReconciler, Waits};
+use crate::controller::kustomization::{self, Artifacts, KustomizationReconciler, Waits};
 use crate::controller::{
     Cache, Caches, Context, Destinations, Drive, Election, Events, Health, Heart, Landings, Lists, Metrics,
     Observer, OnChange, Options, Queue, Queues, Reconciled, Reconciler, TagStore, drive, image_policy,
-    image_repository, image_update_automation, watch,
+    image_repository, image_update_automation, watch, watch_secrets,
 };
 use crate::git::Mirrors;
 use crate::http::HttpClients;
@@ -286,7 +286,9 @@ impl Parts<'_> {
             None
         };
         let is_source = storage.is_some();
-        let git = git_repository::on_change(self.context, Arc::clone(&waits));
+        let artifacts = Artifacts::new(sources.clone(), storage.clone(), self.context.http.clone());
+        let artifacts = Arc::new(artifacts);
+        let git = git_repository::on_change(self.context, Arc::clone(&waits), Arc::clone(&artifacts));
         let git = self.watch(tasks, |context| &context.caches.git_repositories, is_source, git);
         if self.config.runs(Part::Image) {
             let kept = TagStore::open(&self.config.storage_path.join("tags.redb")).await;
@@ -295,10 +297,9 @@ impl Parts<'_> {
             tags = Some(kept);
         }
         if self.config.runs(Part::Kustomize) {
-            let changed = kustomization::on_change(self.context, Arc::clone(&waits));
+            let changed = kustomization::on_change(self.context, Arc::clone(&waits), Arc::clone(&artifacts));
             let seen = self.watch(tasks, |context| &context.caches.kustomizations, true, changed);
-            let (context, sources) = (self.context.clone(), sources.clone());
-            let reconciler = KustomizationReconciler::new(context, waits, sources, storage.clone());
+            let reconciler = KustomizationReconciler::new(self.context.clone(), waits, artifacts);
             self.drive(tasks, reconciler, seen, &self.context.queues.kustomizations);
         }
         if let Some(storage) = storage {
@@ -307,6 +308,9 @@ impl Parts<'_> {
             self.drive(tasks, reconciler, git, &self.context.queues.git_repositories);
         }
         tasks.spawn("sweep of mirrors".to_owned(), sweep(mirrors, self.stop.clone()));
+        let secrets = Arc::clone(&self.context.queues.secrets);
+        let looks = watch_secrets(self.context.client.clone(), secrets, self.stop.clone());
+        tasks.spawn("look at secrets".to_owned(), looks);
         self.context.lists.complete();
         Ok(tags)
     }

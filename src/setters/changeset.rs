@@ -70,7 +70,12 @@ impl Skipped {
     pub fn concerns(&self, namespace: &str) -> bool {
         match &self.reason {
             SkipReason::NotSelected(policy) => policy.namespace == namespace,
-            _ => true,
+            // Whose it was meant to be is not known.
+            SkipReason::Impossible(ImpossibleReason::Malformed(_)) => true,
+            _ => self
+                .setter
+                .split_once(':')
+                .is_none_or(|(of, _)| of == namespace),
         }
     }
 }
@@ -99,6 +104,19 @@ pub struct ChangeSet {
     pub files: BTreeMap<String, Vec<Change>>,
     /// Markers that were not applied, by file. No entry is empty.
     pub skipped: BTreeMap<String, Vec<Skipped>>,
+    /// The folder that Flux's file names are relative to (`spec.update.path`), from the repository's root; empty for the root.
+    pub folder: String,
+}
+
+/// One change as Flux's templates see it: without its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ValueChange<'a> {
+    /// The value before.
+    pub old: &'a str,
+    /// The value after.
+    pub new: &'a str,
+    /// The marker that set it.
+    pub marker: &'a Marker,
 }
 
 impl ChangeSet {
@@ -143,6 +161,51 @@ impl ChangeSet {
             objects.entry(&change.object).or_default().push(change);
         }
         objects
+    }
+
+    /// A file's path as Flux has it: relative to [`Self::folder`]. A file that is named by `spec.update.path` itself is
+    /// relative to its folder.
+    #[must_use]
+    pub fn relative<'p>(&self, path: &'p str) -> &'p str {
+        if path == self.folder {
+            return path.rsplit('/').next().unwrap_or(path);
+        }
+        let below = path.strip_prefix(self.folder.as_str());
+        match below.and_then(|below| below.strip_prefix('/')) {
+            Some(below) if !self.folder.is_empty() => below,
+            _ => path,
+        }
+    }
+
+    /// The changes by object, whichever file they are in: Flux's `.Changed.Objects`. In the order of the files.
+    #[must_use]
+    pub fn all_objects(&self) -> BTreeMap<&ObjectIdentifier, Vec<&Change>> {
+        let mut objects: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for (_, change) in self.changes() {
+            objects.entry(&change.object).or_default().push(change);
+        }
+        objects
+    }
+
+    /// The different changes: Flux's `.Changed.Changes`.
+    ///
+    /// # Deviation
+    /// They are sorted; in Flux their order is random.
+    #[must_use]
+    pub fn distinct(&self) -> BTreeSet<ValueChange<'_>> {
+        self.changes()
+            .map(|(_, change)| ValueChange {
+                old: &change.old,
+                new: &change.new,
+                marker: &change.marker,
+            })
+            .collect()
+    }
+
+    /// How many markers were left alone.
+    #[must_use]
+    pub fn skipped_count(&self) -> usize {
+        self.skipped.values().map(Vec::len).sum()
     }
 
     /// The policies whose markers changed a scalar.
@@ -222,6 +285,51 @@ mod tests {
             .map(ToString::to_string)
             .collect();
         assert_eq!(images, ["img:v2"]);
+    }
+
+    #[test]
+    fn flux_names_files_below_the_folder_of_the_update() {
+        let mut set = ChangeSet::default();
+        assert_eq!(set.relative("apps/a.yaml"), "apps/a.yaml");
+        set.folder = "apps".into();
+        assert_eq!(set.relative("apps/x/a.yaml"), "x/a.yaml");
+        assert_eq!(set.relative("apps-b/a.yaml"), "apps-b/a.yaml");
+        set.folder = "apps/a.yaml".into();
+        assert_eq!(set.relative("apps/a.yaml"), "a.yaml");
+    }
+
+    #[test]
+    fn changes_are_also_known_by_object_and_by_value_alone() {
+        let mut set = ChangeSet::default();
+        set.record("a.yaml", vec![change("one", "x"), change("one", "y")], Vec::new());
+        set.record("b.yaml", vec![change("one", "x"), change("two", "x")], Vec::new());
+        let counts: Vec<_> = set
+            .all_objects()
+            .iter()
+            .map(|(object, changes)| (object.name.clone(), changes.len()))
+            .collect();
+        assert_eq!(counts, [("x".to_owned(), 3), ("y".to_owned(), 1)]);
+        let distinct = set.distinct();
+        let setters: Vec<_> = distinct.iter().map(|change| change.marker.to_string()).collect();
+        assert_eq!(setters, ["ns:one:tag", "ns:two:tag"]);
+    }
+
+    #[test]
+    fn a_marker_of_another_namespace_is_another_automations_business() {
+        let skipped = |setter: &str, reason| Skipped {
+            line: 1,
+            setter: setter.into(),
+            reason,
+        };
+        let not_selected = |namespace| SkipReason::NotSelected(PolicyKey::new(namespace, "p"));
+        let no_scalar = || SkipReason::Impossible(ImpossibleReason::NoScalar);
+        assert!(skipped("ns:p", not_selected("ns")).concerns("ns"));
+        assert!(!skipped("other:p", not_selected("other")).concerns("ns"));
+        assert!(skipped("ns:p:tag", no_scalar()).concerns("ns"));
+        assert!(!skipped("other:p", no_scalar()).concerns("ns"));
+        assert!(!skipped("other:p", SkipReason::Unsafe).concerns("ns"));
+        let malformed = ImpossibleReason::Malformed(crate::setters::MalformedMarker::TextBehind);
+        assert!(skipped("# {\"$imagepolicy\": \"other:p\"} x", SkipReason::Impossible(malformed)).concerns("ns"));
     }
 
     #[test]

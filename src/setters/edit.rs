@@ -71,6 +71,23 @@ pub fn set(content: &[u8], selections: &Selections) -> Edited {
     }
 }
 
+/// What [`set`] says of a file that it would not change, known from its markers alone; nothing when a scalar has another value
+/// than its policy selected, so that the file has to be read.
+#[must_use]
+pub fn settled(located: &Located, selections: &Selections) -> Option<Vec<Skipped>> {
+    let mut skipped = impossible(located);
+    for scalar in &located.scalars {
+        let policy = &scalar.marker.policy;
+        match selections.get(policy) {
+            None => skipped.push(skip(scalar, SkipReason::NotSelected(policy.clone()))),
+            Some(image) if scalar.marker.value(image) != scalar.value => return None,
+            Some(_) => {}
+        }
+    }
+    skipped.sort_by_key(|skipped| skipped.line);
+    Some(skipped)
+}
+
 /// The markers that can not work.
 fn impossible(located: &Located) -> Vec<Skipped> {
     let impossible = located.impossible.iter();

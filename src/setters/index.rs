@@ -84,15 +84,6 @@ impl<Id> MarkerFile<Id> {
             .map(|scalar| &scalar.marker.policy)
             .collect()
     }
-
-    /// Whether any of the file's scalars is set by one of `policies`.
-    #[must_use]
-    pub fn is_set_by(&self, policies: &BTreeSet<PolicyKey>) -> bool {
-        let scalars = &self.located.scalars;
-        scalars
-            .iter()
-            .any(|scalar| policies.contains(&scalar.marker.policy))
-    }
 }
 
 /// Why a walk ended early.

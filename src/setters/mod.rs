@@ -23,8 +23,8 @@ mod stream;
 mod template;
 
 pub use candidate::{is_candidate, mentions_marker};
-pub use changeset::{Change, ChangeSet, ObjectIdentifier, SkipReason, Skipped};
-pub use edit::{Edited, set};
+pub use changeset::{Change, ChangeSet, ObjectIdentifier, SkipReason, Skipped, ValueChange};
+pub use edit::{Edited, set, settled};
 pub use index::{Entry, EntryKind, MarkerFile, MarkerIndex, ObjectId, TreeSource, WalkError};
 pub use lint::{Finding, FindingReason, KnownPolicy, Severity, lint};
 pub use locate::{

@@ -1,6 +1,5 @@
 //! Packing a tree as tar.gz, the same bytes for the same tree.
 
-use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
@@ -9,6 +8,7 @@ use sha2::{Digest as _, Sha256};
 use tar::{EntryType, Header};
 
 use super::tree::{ArtifactTree, Directory, Node};
+use crate::hexadecimal::hexadecimal;
 
 /// The operating system in a gzip header that names none (RFC 1952).
 const UNKNOWN_SYSTEM: u8 = 255;
@@ -43,15 +43,6 @@ pub fn pack(tree: &ArtifactTree, output: impl Write) -> io::Result<Packed> {
     Ok(Packed {
         digest: format!("sha256:{}", hexadecimal(&output.hash.finalize())),
         size: output.size,
-    })
-}
-
-/// A hash as digests spell it.
-pub(super) fn hexadecimal(hash: &[u8]) -> String {
-    hash.iter().fold(String::new(), |mut digits, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(digits, "{byte:02x}");
-        digits
     })
 }
 

@@ -2,9 +2,9 @@
 
 use sha2::{Digest as _, Sha256};
 
-use super::artifact::hexadecimal;
 use super::revision::{DigestAlgorithm, RevisionDigest};
 use super::tree::{ArtifactTree, TreeError, UnpackLimits};
+use crate::hexadecimal::hexadecimal;
 use crate::http::{
     ClientSettings, HttpClients, HttpError, Method, Reach, Request, StatusCode, Url, read_body,
 };

@@ -1,7 +1,6 @@
 //! The sync loop: what a path of the repository declares, and what the cluster makes of it.
 //!
-//! [`build`] turns files into objects for `fluxbot update`, which reads its own objects the way the sync loop does. For a
-//! cluster, objects pass through these steps:
+//! Objects pass through these steps:
 //!
 //! ```text
 //! Object --prepare (P)--> Prepared --Applier::inventory (E)--> Inventory, stored united with the old one
@@ -13,7 +12,6 @@
 //! ```
 
 mod applier;
-mod build;
 pub mod diff;
 pub mod health;
 pub mod inventory;
@@ -24,16 +22,13 @@ pub mod object;
 pub mod order;
 pub mod prepare;
 pub mod switches;
+pub mod unknown_fields;
 
 pub use applier::{
     Action, Applied, Applier, Appliers, ApplyCause, ApplyError, ApplyOptions, CallError, Change, DeleteError,
     DeleteOptions, FIELD_MANAGER, Limits, ObjectFailure, Phase, Progress, Pruned, Survivor, WaitError,
     WaitOptions,
 };
-pub use build::{BuildError, Built, Interest, build};
 pub use inventory::{Entry, Inventory};
 pub use object::{Object, ObjectId};
 pub use prepare::{CommonMetadata, Owner, PrepareError, Prepared, prepare};
-
-#[cfg(test)]
-mod tests;

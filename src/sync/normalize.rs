@@ -44,6 +44,14 @@ const TEXT_MAPS: [&str; 7] = [
     "stringData",
 ];
 
+/// Whether Flux reads an object into a Go type, so that only the fields of the type are left of it. Roles are left as written.
+#[must_use]
+pub fn is_typed(object: &Value) -> bool {
+    let (group, kind) = (group_of(object), text(object, "/kind"));
+    let is_role = group == "rbac.authorization.k8s.io" && (kind == "Role" || kind == "ClusterRole");
+    BUILT_IN_GROUPS.contains(&group) && !is_role
+}
+
 /// Normalises an object as Flux does before applying it.
 ///
 /// - `status` is dropped, except of definitions of custom resources, whose health is read from it;
@@ -56,8 +64,7 @@ const TEXT_MAPS: [&str; 7] = [
 pub fn normalize(object: &mut Value) {
     let group = group_of(object).to_owned();
     let kind = text(object, "/kind").to_owned();
-    let is_role = group == "rbac.authorization.k8s.io" && (kind == "Role" || kind == "ClusterRole");
-    if BUILT_IN_GROUPS.contains(&group.as_str()) && !is_role {
+    if is_typed(object) {
         drop_nulls(object, None);
         match (group.as_str(), kind.as_str()) {
             ("", "Pod") => default_container_protocols(object.get_mut("spec")),

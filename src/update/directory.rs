@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::image::Selections;
-use crate::objects::{Files, FilesError};
-use crate::setters::{self, Edited};
+use crate::objects::{Directory, Files, FilesError, Visited};
+use crate::setters::{self, Change, Edited, Skipped};
 
 /// One file with markers, as it is and as it should be.
 #[derive(Debug, Clone)]
@@ -13,6 +13,49 @@ pub struct FileEdit {
     pub original: Vec<u8>,
     /// The new content, the changes and the markers that were left alone.
     pub edited: Edited,
+}
+
+/// What the setters did to one file of a folder.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SetFile {
+    /// The scalars that changed.
+    pub changes: Vec<Change>,
+    /// The markers that were left alone.
+    pub skipped: Vec<Skipped>,
+    /// The content before and after, when the file was not written.
+    pub contents: Option<(Vec<u8>, Vec<u8>)>,
+}
+
+/// Applies the setters to all files at `path` in a folder, on several threads, and replaces those that change by atomic
+/// rename; or replaces none and gives their contents when it is a dry run. A file that cannot be read or written stops no other.
+///
+/// # Errors
+/// When there is nothing at `path`.
+pub fn set_directory(
+    directory: &Directory,
+    path: &str,
+    selections: &Selections,
+    dry_run: bool,
+) -> Result<Visited<SetFile>, FilesError> {
+    directory.visit(path, setters::is_candidate, |file| {
+        if !setters::mentions_marker(file.content) {
+            return Ok(None);
+        }
+        let edited = setters::set(file.content, selections);
+        let contents = match edited.content {
+            Some(content) if dry_run => Some((file.content.to_vec(), content)),
+            Some(content) => {
+                file.replace(&content)?;
+                None
+            }
+            None => None,
+        };
+        Ok(Some(SetFile {
+            changes: edited.changes,
+            skipped: edited.skipped,
+            contents,
+        }))
+    })
 }
 
 /// Applies the setters to all files at `path` that carry markers, in byte order of their paths. Nothing is written.

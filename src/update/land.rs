@@ -6,7 +6,7 @@ use std::sync::Arc;
 use fluxbot_api::image::ImageUpdateAutomation;
 use fluxbot_api::source::GitRepository;
 
-use super::{PolicyOutcome, Step, selections_for};
+use super::{PolicyOutcome, Step, foreign_policies, selections_for};
 use crate::committer::{self, CommitPlan, Landed, Landing, PlanDefaults, Work, Writer};
 use crate::objects::{ObjectKey, ObjectSet, check_selector};
 
@@ -79,6 +79,7 @@ pub fn plan_works(objects: &ObjectSet, outcomes: &[PolicyOutcome], defaults: &Pl
             .map(|plan| Work {
                 plan,
                 selections: selections_for(outcomes, objects, key),
+                foreign: foreign_policies(objects, key),
             });
         works.push((key.clone(), work));
     }

@@ -7,18 +7,19 @@ use crate::support::project_root;
 
 /// Each module of the library and the modules that it may name.
 const ALLOWED: &[(&str, &[&str])] = &[
-    ("image", &[]),
+    ("hexadecimal", &[]),
+    ("image", &["hexadecimal"]),
     ("policy", &["image"]),
     ("setters", &["image"]),
     ("http", &[]),
     ("telemetry", &[]),
-    ("git", &["http"]),
-    ("scanner", &["image", "policy", "http"]),
+    ("git", &["http", "hexadecimal"]),
+    ("scanner", &["image", "policy", "http", "hexadecimal"]),
     ("docker_config", &["scanner"]),
     ("committer", &["image", "setters", "objects"]),
     ("objects", &["image"]),
     ("sync", &["objects"]),
-    ("source", &["http", "git", "objects", "policy"]),
+    ("source", &["http", "git", "objects", "policy", "hexadecimal"]),
     (
         "update",
         &[
@@ -47,12 +48,14 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "sync",
             "source",
             "update",
+            "hexadecimal",
         ],
     ),
 ];
 
 /// Files and folders that do no input or output.
 const PURE: &[&str] = &[
+    "src/hexadecimal.rs",
     "src/image",
     "src/policy",
     "src/setters",
@@ -60,7 +63,7 @@ const PURE: &[&str] = &[
     "src/committer/message.rs",
     "src/objects/manifest.rs",
     "src/objects/set.rs",
-    "src/sync/build.rs",
+    "src/update/build/mod.rs",
     "src/sync/diff.rs",
     "src/sync/health",
     "src/sync/inventory.rs",
@@ -71,6 +74,7 @@ const PURE: &[&str] = &[
     "src/sync/order.rs",
     "src/sync/prepare.rs",
     "src/sync/switches.rs",
+    "src/sync/unknown_fields.rs",
     "src/scanner/challenge.rs",
     "src/scanner/credentials.rs",
     "src/scanner/scan.rs",
@@ -84,6 +88,7 @@ const PURE: &[&str] = &[
     "src/controller/tag_store/settle.rs",
     "src/controller/wake.rs",
     "src/controller/git_repository/plan.rs",
+    "src/controller/image_update_automation/skipped.rs",
     "src/controller/kustomization/plan.rs",
     "src/controller/kustomization/history.rs",
     "crates/api/src",

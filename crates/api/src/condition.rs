@@ -35,6 +35,9 @@ string_enum! {
         Remediated = "Remediated",
         /// `HelmRelease`: the cluster differs from the release.
         Drifted = "Drifted",
+        /// `ImageUpdateAutomation`: markers below its path were left alone; the message names them. Flux knows no such condition
+        /// and leaves it as it is.
+        MarkersSkipped = "MarkersSkipped",
     }
 }
 
@@ -52,6 +55,7 @@ impl ConditionType {
                 | Self::IncludeUnavailable
                 | Self::StorageOperationFailed
                 | Self::Drifted
+                | Self::MarkersSkipped
         )
     }
 }

@@ -54,6 +54,8 @@ string_enum! {
         GitOperationFailed = "GitOperationFailed",
         /// The policies could not be written to the files.
         UpdateFailed = "UpdateFailed",
+        /// Markers below the automation's path were left alone. Ours; it never stands in `Ready`.
+        MarkersSkipped = "MarkersSkipped",
 
         // Sources
         /// `spec.url` is no valid address.

@@ -209,7 +209,10 @@ pub(super) fn preview(files: &dyn Files, works: PlannedWorks) -> Result<Preview,
 
 /// Applies the work of one automation to the overlay.
 fn apply(overlay: &mut Overlay<'_>, work: &Work) -> Result<ChangeSet, FilesError> {
-    let mut changes = ChangeSet::default();
+    let mut changes = ChangeSet {
+        folder: work.plan.path.clone(),
+        ..ChangeSet::default()
+    };
     for (path, edit) in edit_directory(overlay, &work.plan.path, &work.selections)? {
         if let Some(content) = edit.edited.content {
             overlay.replace(&path, content);
@@ -218,7 +221,7 @@ fn apply(overlay: &mut Overlay<'_>, work: &Work) -> Result<ChangeSet, FilesError
             .edited
             .skipped
             .into_iter()
-            .filter(|skipped| skipped.concerns(&work.plan.namespace));
+            .filter(|skipped| work.concerns(skipped));
         changes.record(&path, edit.edited.changes, skipped.collect());
     }
     Ok(changes)

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::env;
-use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -16,6 +15,7 @@ use super::{Mode, UpdateArgs, cache_folder, leave_out_foreign, scan_and_select};
 use crate::cli::Failure;
 use crate::committer::{PlanDefaults, WriteError, Writer};
 use crate::git::GitHttp;
+use crate::hexadecimal::hexadecimal;
 use crate::http::{ClientSettings, HttpClients};
 use crate::objects::GitTree;
 use crate::update::{self, PlannedWorks, Step};
@@ -148,11 +148,7 @@ pub(super) async fn open(url: &str) -> Result<Opened, Failure> {
     if let Credential::Basic { username, .. } = &credential {
         hash.update(username);
     }
-    let mut name = String::new();
-    for byte in hash.finalize().iter().take(16) {
-        // Writing to a String cannot fail.
-        let _ = write!(name, "{byte:02x}");
-    }
+    let name = hexadecimal(hash.finalize().get(..16).unwrap_or_default());
     let folder = cache_folder().join("mirrors").join(name);
     let remote = Remote::new(url, credential, Arc::new(http));
     blocking(move || open_mirror(&folder, remote)).await?

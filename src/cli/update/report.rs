@@ -94,7 +94,8 @@ impl Outcome<'_> {
     fn print_text(&self, out: &mut dyn io::Write, report: &Report, changes: &ChangeSet) -> io::Result<()> {
         if self.mode == Mode::DryRun {
             for (path, edit) in self.edits {
-                write!(out, "{}", set::unified_diff(path, edit))?;
+                let after = edit.edited.content.as_deref().unwrap_or(&edit.original);
+                write!(out, "{}", set::unified_diff(path, &edit.original, after))?;
             }
         } else {
             set::print_changes(out, changes)?;

@@ -10,26 +10,30 @@ use fluxbot_api::Reason;
 use fluxbot_api::condition::{ConditionType, EventSeverity};
 use fluxbot_api::source::{Artifact, GROUP, GitRepository};
 use jiff::Timestamp;
-use tokio::task::JoinError;
+use tokio::time::Instant;
 
 use self::fetch::{Fetch, FetchFault, Found};
 use self::plan::{SourceFault, Times};
 use super::attempt::{Attempt, Reconciler};
 use super::context::Context;
 use super::image_update_automation;
+use super::jobs::{JobError, Jobs};
 use super::kinds::Reconciled;
-use super::kustomization::{self, Waits};
+use super::kustomization::{self, Artifacts, Waits};
 use super::outcome::{Announce, Done, Failure, Requeue, Status};
 use super::secrets::SecretError;
 use super::wake::is_due;
 use super::watch::OnChange;
-use crate::git::{AccessSources, GitAccess, Mirrors};
+use crate::git::{AccessSources, Bound, GitAccess, Mirrors};
 use crate::http::SecretData;
 use crate::objects::ObjectKey;
 use crate::source::{SourceKey, SourceStore, Storage};
 
 /// How soon a server is asked again that still answers with what our own push has replaced.
 const REPLICA_PAUSE: Duration = Duration::from_secs(1);
+
+/// How much longer than the requests of a look their thread is waited for: its own error says more.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// Reconciles `GitRepository`.
 ///
@@ -41,6 +45,7 @@ pub struct GitRepositoryReconciler {
     mirrors: Mirrors,
     storage: Storage,
     sources: SourceStore,
+    jobs: Jobs,
 }
 
 impl GitRepositoryReconciler {
@@ -53,6 +58,7 @@ impl GitRepositoryReconciler {
             mirrors,
             storage,
             sources,
+            jobs: Jobs::default(),
         }
     }
 
@@ -112,12 +118,18 @@ impl GitRepositoryReconciler {
             "fetching {}",
             fetch.object.spec.url.rsplit('@').next().unwrap_or_default()
         ));
-        let job = tokio::task::spawn_blocking(move || fetch.run(Timestamp::now()));
-        match tokio::time::timeout(times.timeout, job).await {
-            Ok(Ok(Ok(found))) => Ok(found),
-            Ok(Ok(Err(fault))) => Err(fault_of(&fault)),
-            Ok(Err(error)) => Err(broken(&error)),
-            Err(_) => Err(SourceFault::timeout(times.timeout)),
+        // When this run is given up, so are the requests of its thread.
+        let cancel = attempt.cancel.child_token();
+        let _end = cancel.clone().drop_guard();
+        let bound = Bound::new(times.timeout, cancel);
+        let end = Instant::now() + times.timeout.saturating_add(LAST_WORDS);
+        let job = move || bound.hold(|| fetch.run(Timestamp::now()));
+        match self.jobs.run(&attempt.key, end, job).await {
+            Ok(Ok(found)) => Ok(found),
+            Ok(Err(fault)) => Err(fault_of(&fault)),
+            Err(JobError::Busy) => Err(SourceFault::busy()),
+            Err(JobError::Late) => Err(SourceFault::timeout(times.timeout)),
+            Err(error @ JobError::Stopped(_)) => Err(broken(&error)),
         }
     }
 }
@@ -130,8 +142,8 @@ fn fault_of(fault: &FetchFault) -> SourceFault {
     }
 }
 
-fn broken(error: &JoinError) -> SourceFault {
-    let text = format!("internal error: fetching stopped: {error}");
+fn broken(error: &JobError) -> SourceFault {
+    let text = format!("fetching stopped: {error}");
     SourceFault::fetch(Failure::new(Reason::Failed, text))
 }
 
@@ -215,6 +227,10 @@ impl Reconciler for GitRepositoryReconciler {
         true
     }
 
+    fn secrets(&self, object: &GitRepository) -> Vec<ObjectKey> {
+        secrets_of(object)
+    }
+
     fn deadline(&self, object: &GitRepository) -> Duration {
         // The reads of Secrets and the end of a request come on top.
         Times::of(&object.spec).map_or(Duration::from_mins(1), |times| times.timeout) + Duration::from_mins(1)
@@ -245,6 +261,17 @@ fn announce(attempt: &mut Attempt<GitRepository>, artifact: &Artifact, text: &st
         .with(format!("{GROUP}/digest"), digest);
 }
 
+/// The Secrets that a source names.
+#[must_use]
+pub fn secrets_of(object: &GitRepository) -> Vec<ObjectKey> {
+    let namespace = object.key().namespace;
+    let references = [&object.spec.secret_ref, &object.spec.proxy_secret_ref];
+    let references = references.into_iter().flatten();
+    references
+        .map(|reference| ObjectKey::new(&namespace, &reference.name))
+        .collect()
+}
+
 /// The name under which a `GitRepository` is known to those who use its tree.
 #[must_use]
 pub fn source_key(key: &ObjectKey) -> SourceKey {
@@ -254,7 +281,7 @@ pub fn source_key(key: &ObjectKey) -> SourceKey {
 /// What a change of a `GitRepository` wakes: itself, its automations, and its Kustomizations when its artifact has another
 /// revision.
 #[must_use]
-pub fn on_change(context: &Context, waits: Arc<Waits>) -> OnChange<GitRepository> {
+pub fn on_change(context: &Context, waits: Arc<Waits>, artifacts: Arc<Artifacts>) -> OnChange<GitRepository> {
     let context = context.clone();
     Box::new(move |key, old, new| {
         if is_due(old, new) {
@@ -262,6 +289,7 @@ pub fn on_change(context: &Context, waits: Arc<Waits>) -> OnChange<GitRepository
         }
         if new.is_none() {
             context.queues.git_repositories.forget(key);
+            artifacts.forget(&source_key(key));
         }
         image_update_automation::wake_for_source(&context, key, old, new);
         let current = new.and_then(revision);

@@ -53,6 +53,13 @@ impl Times {
     }
 }
 
+/// How long one look at the Git server may take for others that use the source: `spec.timeout`, where it can be read.
+#[must_use]
+pub fn timeout(spec: &GitRepositorySpec) -> Duration {
+    let timeout = spec.timeout.as_ref().map(fluxbot_api::Duration::get);
+    timeout.and_then(Result::ok).unwrap_or(DEFAULT_TIMEOUT)
+}
+
 /// A field that this version cannot honour. An object that sets one is refused: to leave it out would give other content than
 /// was asked for.
 #[must_use]
@@ -201,6 +208,13 @@ impl SourceFault {
         );
         let failure = Failure::new(Reason::GitOperationFailed, text);
         Self::fetch(failure.diagnosed(Diagnosis::from(Fault::GitUnreachable)))
+    }
+
+    /// A fetch that was not begun, because the one before it has not ended.
+    #[must_use]
+    pub fn busy() -> Self {
+        let text = format!("{CHECKOUT_FAILED}: the fetch of an earlier run has not ended yet");
+        Self::fetch(Failure::new(Reason::GitOperationFailed, text))
     }
 
     /// A mirror that cannot be opened.

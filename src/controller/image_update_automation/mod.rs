@@ -1,11 +1,12 @@
 //! Reconciles `ImageUpdateAutomation`: writes what the policies selected into Git.
 
 mod plan;
+mod skipped;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use fluxbot_api::condition::EventSeverity;
+use fluxbot_api::condition::{ConditionType, EventSeverity};
 use fluxbot_api::image::{ImagePolicy, ImageRef as ApiImageRef, ImageUpdateAutomation};
 use fluxbot_api::source::GitRepository;
 use fluxbot_api::{Reason, annotation};
@@ -17,6 +18,7 @@ use self::plan::{
 };
 use super::attempt::{Attempt, Reconciler};
 use super::context::{Caches, Context, Queues};
+use super::git_repository;
 use super::kinds::Reconciled;
 use super::landing::{LandError, Landings, Remote};
 use super::outcome::{self, Announce, Done, Failure, Recovery, Requeue};
@@ -24,7 +26,7 @@ use super::wake;
 use super::watch::OnChange;
 use crate::committer::{self, Commit, PlanDefaults, Work};
 use crate::git::{AccessSources, GitAccess};
-use crate::image::Selections;
+use crate::image::{PolicyKey, Selections};
 use crate::objects::{ObjectKey, admits, check_selector};
 use crate::setters::ChangeSet;
 
@@ -127,7 +129,11 @@ impl Reconciler for ImageUpdateAutomationReconciler {
         let source = self.source(&automation)?;
         let plan = committer::plan(&automation, Some(&source), &PlanDefaults::default())
             .map_err(|error| planning_failed(&error))?;
-        let policies = self.policies(&automation);
+        let Policies {
+            latest: policies,
+            foreign,
+            waiting,
+        } = self.policies(&automation);
         let remote = self.remote(&source).await?;
         let failed = |error: LandError| failure(&error, &source);
 
@@ -149,6 +155,7 @@ impl Reconciler for ImageUpdateAutomationReconciler {
         let work = Work {
             selections: selections(&attempt.key, &policies),
             plan: plan.clone(),
+            foreign,
         };
         let written = work.selections.clone();
         let key = attempt.key.clone();
@@ -157,6 +164,7 @@ impl Reconciler for ImageUpdateAutomationReconciler {
             .landings
             .land(&remote, &key, work, &mut attempt.slot, &cancel);
         let landed = landing.await.map_err(failed)?;
+        report_skipped(attempt, &landed.landed.changes, &waiting);
         let status = &mut attempt.status;
         status.observed_policies = policies;
         status.observed_source_revision = revision(&plan, &landed);
@@ -167,6 +175,13 @@ impl Reconciler for ImageUpdateAutomationReconciler {
         status.last_push_time = Some(now);
         announce(attempt, &commit, &landed.landed.changes, &written);
         Ok(done(requeue, Announce::Nothing))
+    }
+
+    fn secrets(&self, object: &ImageUpdateAutomation) -> Vec<ObjectKey> {
+        let source = self.source(object);
+        source
+            .map(|source| git_repository::secrets_of(&source))
+            .unwrap_or_default()
     }
 }
 
@@ -228,21 +243,67 @@ impl ImageUpdateAutomationReconciler {
         Ok(Remote {
             url: source.spec.url.clone(),
             access,
+            timeout: git_repository::plan::timeout(&source.spec),
         })
     }
 
-    /// What the policies selected that the automation may write, by name.
-    fn policies(&self, automation: &ImageUpdateAutomation) -> BTreeMap<String, ApiImageRef> {
+    /// The policies of the automation's namespace.
+    fn policies(&self, automation: &ImageUpdateAutomation) -> Policies {
         let selector = automation.spec.policy_selector.as_ref();
-        let policies = self.context.caches.image_policies.select(|policy| {
-            policy.metadata.namespace == automation.metadata.namespace
-                && admits(selector, policy.metadata.labels.as_ref())
-        });
-        let latest = policies.iter().filter_map(|policy| {
-            let latest = policy.status.as_ref()?.latest_ref.clone()?;
-            Some((policy.key().name, latest))
-        });
-        latest.collect()
+        let all = self
+            .context
+            .caches
+            .image_policies
+            .select(|policy| policy.metadata.namespace == automation.metadata.namespace);
+        let mut policies = Policies::default();
+        for policy in all {
+            let ObjectKey { namespace, name } = policy.key();
+            let latest = policy
+                .status
+                .as_ref()
+                .and_then(|status| status.latest_ref.clone());
+            match latest {
+                _ if !admits(selector, policy.metadata.labels.as_ref()) => {
+                    policies.foreign.insert(PolicyKey::new(namespace, name));
+                }
+                Some(latest) => {
+                    policies.latest.insert(name, latest);
+                }
+                None => {
+                    policies.waiting.insert(PolicyKey::new(namespace, name));
+                }
+            }
+        }
+        policies
+    }
+}
+
+/// The policies of a namespace as an automation sees them.
+#[derive(Debug, Default)]
+struct Policies {
+    /// What those selected that it may write, by name.
+    latest: BTreeMap<String, ApiImageRef>,
+    /// Those that its selector does not admit.
+    foreign: BTreeSet<PolicyKey>,
+    /// Those that have not selected an image yet.
+    waiting: BTreeSet<PolicyKey>,
+}
+
+/// Puts the markers that were left alone into the status, and tells of them when they are others than before.
+fn report_skipped(
+    attempt: &mut Attempt<ImageUpdateAutomation>,
+    changes: &ChangeSet,
+    waiting: &BTreeSet<PolicyKey>,
+) {
+    let kind = ConditionType::MarkersSkipped;
+    let before = outcome::find(&attempt.status.conditions, kind).map(|condition| condition.message.clone());
+    let now = skipped::message(&changes.skipped, waiting);
+    if let Some(event) = skipped::news(before.as_deref(), now.as_deref()) {
+        attempt.event(EventSeverity::Info, Reason::MarkersSkipped, event);
+    }
+    match now {
+        Some(message) => attempt.condition(kind, outcome::Status::True, Reason::MarkersSkipped, &message),
+        None => attempt.remove_condition(kind),
     }
 }
 

@@ -1,11 +1,10 @@
 //! From an artifact's tree to objects that can be applied. It blocks, and depends on nothing but its arguments.
 
-use std::fmt::Write as _;
-
 use fluxbot_kustomize::flux::{self, Overrides};
 use fluxbot_kustomize::{BuildError, Entry, Files, FilesError, Kind, LoadRestrictor, Options, Reorder};
 use sha2::{Digest as _, Sha256};
 
+use crate::hexadecimal::hexadecimal;
 use crate::source::{ArtifactTree, TreeKind};
 use crate::sync::{CommonMetadata, Object, Owner, PrepareError, Prepared, prepare};
 
@@ -80,12 +79,7 @@ impl Build {
 }
 
 fn digest(text: &str) -> String {
-    let hash = Sha256::digest(text.as_bytes());
-    hash.iter().fold("sha256:".to_owned(), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    format!("sha256:{}", hexadecimal(&Sha256::digest(text.as_bytes())))
 }
 
 /// A tree as the builds read it.

@@ -31,12 +31,13 @@ use self::run::Run;
 use super::attempt::{Attempt, Reconciler};
 use super::cache::Cached;
 use super::context::Context;
+use super::jobs::Jobs;
 use super::kinds::Reconciled;
 use super::outcome::{Done, Failure, Recovery};
 use super::wake::is_due;
 use super::watch::OnChange;
 use crate::objects::ObjectKey;
-use crate::source::{SourceKey, SourceStore, Storage};
+use crate::source::SourceKey;
 use crate::sync::{Appliers, Limits};
 
 /// What the phases of a run may take beyond their timeouts: requests under way that come to their end.
@@ -46,22 +47,22 @@ const SLACK: Duration = Duration::from_mins(2);
 pub struct KustomizationReconciler {
     context: Context,
     waits: Arc<Waits>,
-    artifacts: Artifacts,
+    artifacts: Arc<Artifacts>,
     appliers: Appliers,
+    builds: Jobs,
 }
 
 impl KustomizationReconciler {
-    /// A reconciler that takes trees from `sources`. `storage` is that of the sources when this process reconciles them too;
-    /// without it, artifacts are downloaded from the controller that does. `waits` is shared with [`on_change`].
+    /// A reconciler that takes its trees from `artifacts`. Both are shared with [`on_change`].
     #[must_use]
-    pub fn new(context: Context, waits: Arc<Waits>, sources: SourceStore, storage: Option<Storage>) -> Self {
-        let artifacts = Artifacts::new(sources, storage, context.http.clone());
+    pub fn new(context: Context, waits: Arc<Waits>, artifacts: Arc<Artifacts>) -> Self {
         let appliers = Appliers::new(context.client.clone(), Limits::default());
         Self {
             context,
             waits,
             artifacts,
             appliers,
+            builds: Jobs::default(),
         }
     }
 
@@ -141,6 +142,7 @@ impl Reconciler for KustomizationReconciler {
         self.check_dependencies(&key, &object, &settings, &artifact.revision)?;
         let run = Run {
             artifacts: &self.artifacts,
+            builds: &self.builds,
             applier: self
                 .appliers
                 .for_identity(settings.service_account.as_deref(), &key.namespace),
@@ -176,8 +178,8 @@ fn subject(kind: &str, key: &ObjectKey) -> String {
 /// What a change of a `Kustomization` wakes: itself, and those that have waited for it. A run that works on an older state of it
 /// stops waiting for health.
 #[must_use]
-pub fn on_change(context: &Context, waits: Arc<Waits>) -> OnChange<Kustomization> {
-    let queues = Arc::clone(&context.queues);
+pub fn on_change(context: &Context, waits: Arc<Waits>, artifacts: Arc<Artifacts>) -> OnChange<Kustomization> {
+    let (caches, queues) = (Arc::clone(&context.caches), Arc::clone(&context.queues));
     Box::new(move |key, old, new| {
         let queue = &queues.kustomizations;
         if is_due(old, new) {
@@ -188,6 +190,17 @@ pub fn on_change(context: &Context, waits: Arc<Waits>) -> OnChange<Kustomization
         if new.is_none() {
             queue.forget(key);
             waits.forget(key);
+        }
+        let source = |object: &Kustomization| plan::source_key(key, &object.spec.source_ref);
+        if let Some(before) = old
+            .map(source)
+            .filter(|before| new.map(source).as_ref() != Some(before))
+        {
+            let is_user =
+                |object: &Kustomization| plan::source_key(&object.key(), &object.spec.source_ref) == before;
+            if caches.kustomizations.select(is_user).is_empty() {
+                artifacts.forget(&before);
+            }
         }
         let settled = new.and_then(plan::settled);
         if settled.is_some() && settled != old.and_then(plan::settled) {

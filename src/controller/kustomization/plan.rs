@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::controller::outcome::{self, Failure, Recovery};
 use crate::objects::ObjectKey;
 use crate::source::SourceKey;
-use crate::sync::{Applied, CommonMetadata, Entry, Inventory, ObjectId, Owner};
+use crate::sync::{Applied, ApplyError, CommonMetadata, Entry, Inventory, ObjectId, Owner};
 
 /// The shortest time that a run may take, and what the interval leaves of it, as in Flux.
 const MIN_TIMEOUT: Duration = Duration::from_secs(30);
@@ -371,6 +371,14 @@ pub fn is_emptied_by_mistake(objects: usize, has_kustomization_file: bool, befor
 pub fn write_ahead(before: &Inventory, after: &Inventory) -> Option<Inventory> {
     let is_new = |entry: &Entry| !before.contains(&entry.id);
     after.entries().iter().any(is_new).then(|| after.union(before))
+}
+
+/// The inventory after an apply that failed: the old objects, and those of the new ones that are or may be in the cluster.
+/// `None` when the old one names all of them.
+#[must_use]
+pub fn after_failure(before: &Inventory, error: &ApplyError) -> Option<Inventory> {
+    let uncertain: Inventory = error.uncertain.iter().cloned().collect();
+    write_ahead(before, &error.applied.inventory().union(&uncertain))
 }
 
 /// The objects that a complete apply has made stale and that are to be deleted.

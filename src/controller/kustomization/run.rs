@@ -17,6 +17,7 @@ use super::history::{self, Record};
 use super::plan::{self, Settings};
 use super::waits::Underway;
 use crate::controller::attempt::Attempt;
+use crate::controller::jobs::{JobError, Jobs};
 use crate::controller::outcome::{self, Announce, Done, Failure, Recovery, Requeue, Status};
 use crate::source::FetchArtifactError;
 use crate::sync::{
@@ -36,6 +37,7 @@ const ORIGIN_REVISION: &str = "org.opencontainers.image.revision";
 /// One run with everything that it takes.
 pub(super) struct Run<'a> {
     pub(super) artifacts: &'a Artifacts,
+    pub(super) builds: &'a Jobs,
     pub(super) applier: Arc<Applier>,
     pub(super) requeue_dependency: Duration,
     pub(super) settings: Settings,
@@ -89,13 +91,16 @@ impl Run<'_> {
             owner: plan::owner(&attempt.key),
             common: plan::common_metadata(spec),
         };
-        let built = tokio::task::spawn_blocking(move || build.run());
-        let built = self.in_time("building", Reason::BuildFailed, built).await?;
+        let built = self
+            .builds
+            .run(&attempt.key, self.end(), move || build.run())
+            .await;
         let built = built.map_err(|error| {
-            Failure::new(
-                Reason::BuildFailed,
-                format!("internal error: build stopped: {error}"),
-            )
+            let text = match error {
+                JobError::Late => format!("building did not end within {}", self.timeout()),
+                error => format!("building was not possible: {error}"),
+            };
+            Failure::new(Reason::BuildFailed, text)
         })?;
         let built = built.map_err(|fault| {
             let reason = match &fault {
@@ -139,17 +144,26 @@ impl Run<'_> {
                 ))
             })?;
         }
-        let applied = self.apply(attempt, built).await?;
+        let applied = self.apply(attempt, built, &before).await?;
         let log = applied.change_log();
         if !log.is_empty() {
             self.tell(attempt, Reason::Progressing, &log);
+        }
+        let dropped = applied.dropped();
+        if !dropped.is_empty() {
+            self.tell(attempt, Reason::Progressing, &dropped).severity = EventSeverity::Error;
         }
         self.prune(attempt, &before, &applied.inventory()).await?;
         self.check_health(attempt, built, &applied).await?;
         Ok(!log.is_empty())
     }
 
-    async fn apply(&self, attempt: &mut Attempt<Kustomization>, built: &Built) -> Result<Applied, Failure> {
+    async fn apply(
+        &self,
+        attempt: &mut Attempt<Kustomization>,
+        built: &Built,
+        before: &Inventory,
+    ) -> Result<Applied, Failure> {
         let options = ApplyOptions {
             force: attempt.object.spec.force == Some(true),
             stage_timeout: STAGE_TIMEOUT.min(self.settings.timeout),
@@ -166,6 +180,14 @@ impl Run<'_> {
             }
         };
         result.map_err(|error| {
+            // What was noted before the apply and did not get that far is not there.
+            attempt.status.inventory = match plan::after_failure(before, &error) {
+                Some(there) => Some(there.to_stored()),
+                None => {
+                    let status = attempt.object.status.as_ref();
+                    status.and_then(|status| status.inventory.clone())
+                }
+            };
             let text = match error.cause {
                 ApplyCause::Cancelled if is_late => {
                     format!("apply did not end within {}: {error}", self.timeout())

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::controller::{
     Announce, Attempt, Caches, Context, Destinations, Done, Drive, Events, Failure, Health, Leadership,
-    Lists, Metrics, Observer, Options, Queues, Reconciler, Requeue, drive,
+    Lists, Metrics, Observer, Options, Queues, Reconciler, Recovery, Requeue, drive, watch_secrets,
 };
 use crate::http::HttpClients;
 use crate::objects::ObjectKey;
@@ -21,6 +21,8 @@ use crate::objects::ObjectKey;
 #[derive(Debug)]
 struct Server {
     object: Mutex<Value>,
+    /// The password in the only Secret, and its version.
+    secret: Mutex<(&'static str, u32)>,
 }
 
 impl Server {
@@ -33,11 +35,23 @@ impl Server {
         });
         Arc::new(Self {
             object: Mutex::new(object),
+            secret: Mutex::new(("wrong", 1)),
         })
     }
 
     fn object(&self) -> Value {
         self.object.lock().unwrap().clone()
+    }
+
+    fn secret(&self) -> Value {
+        let (password, version) = *self.secret.lock().unwrap();
+        let data = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, password);
+        json!({
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": { "name": "git", "namespace": "ns", "resourceVersion": version.to_string() },
+            "data": { "password": data },
+        })
     }
 
     /// A client whose patches take a while, so that they overlap with what the run does.
@@ -46,6 +60,11 @@ impl Server {
         let answer = move |request: Request<Body>| {
             let server = Arc::clone(&server);
             async move {
+                if request.uri().path().contains("/secrets/") {
+                    return Ok(Response::new(Body::from(
+                        server.secret().to_string().into_bytes(),
+                    )));
+                }
                 let is_patch = request.method() == http::Method::PATCH;
                 let body = request.into_body().collect_bytes().await.unwrap();
                 tokio::time::sleep(Duration::from_millis(200)).await;
@@ -76,7 +95,7 @@ fn merge(object: &mut Value, patch: &Value) {
     }
 }
 
-fn context(client: kube::Client) -> Context {
+pub(super) fn context(client: kube::Client) -> Context {
     let metrics = Arc::new(Metrics::default());
     let destinations = Destinations {
         client: client.clone(),
@@ -296,4 +315,90 @@ async fn a_stop_does_not_wait_for_a_run_that_merely_watches() {
     stop.cancel();
     driving.await.unwrap();
     assert!(asked.elapsed() < Duration::from_secs(1));
+}
+
+/// Fails until the Secret has the right password, and would wait for an hour.
+struct Refused(Context);
+
+impl Refused {
+    fn secret() -> ObjectKey {
+        ObjectKey::new("ns", "git")
+    }
+}
+
+impl Reconciler for Refused {
+    type Kind = ImagePolicy;
+
+    const CONTROLLER: &'static str = "test";
+
+    async fn reconcile(&self, _: &mut Attempt<ImagePolicy>) -> Result<Done, Failure> {
+        let secret = self.0.secret(&Self::secret()).await.unwrap();
+        if secret.values["password"] == b"right" {
+            return Ok(done("accepted"));
+        }
+        let failure = Failure::new(Reason::AuthenticationFailed, "refused");
+        Err(failure.recovery(Recovery::Wait(Duration::from_hours(1))))
+    }
+
+    fn secrets(&self, _: &ImagePolicy) -> Vec<ObjectKey> {
+        vec![Self::secret()]
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_corrected_secret_is_noticed_long_before_the_next_try() {
+    let server = Server::new();
+    let context = context(server.client());
+    let observer = Observer::new(
+        context.clone(),
+        |context| &context.caches.image_policies,
+        Box::new(|_, _, _| {}),
+    );
+    observer
+        .cache()
+        .observe(Event::Apply(serde_json::from_value(server.object()).unwrap()));
+    context.lists.complete();
+    let queue = Arc::clone(&context.queues.image_policies);
+    queue.wake(&ObjectKey::new("ns", "app"));
+    let stop = CancellationToken::new();
+    let secrets = Arc::clone(&context.queues.secrets);
+    let looking = tokio::spawn(watch_secrets(server.client(), secrets, stop.clone()));
+    let task = Drive {
+        reconciler: Refused(context.clone()),
+        context,
+        observer: Arc::new(observer),
+        queue,
+        concurrent: 1,
+        halt: CancellationToken::new(),
+        stop: stop.clone(),
+    };
+    let driving = tokio::spawn(drive(task, Health::default().heart("test")));
+    let until = async |status: &str| {
+        let is_it = || {
+            let object = server.object();
+            let conditions = object["status"]["conditions"]
+                .as_array()
+                .cloned()
+                .unwrap_or_default();
+            conditions
+                .iter()
+                .any(|condition| condition["type"] == "Ready" && condition["status"] == status)
+        };
+        while !is_it() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    until("False").await;
+    tokio::time::sleep(Duration::from_mins(2)).await;
+    *server.secret.lock().unwrap() = ("right", 2);
+    let corrected = tokio::time::Instant::now();
+    until("True").await;
+    assert!(
+        corrected.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        corrected.elapsed()
+    );
+    stop.cancel();
+    driving.await.unwrap();
+    looking.await.unwrap();
 }

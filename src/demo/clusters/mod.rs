@@ -18,9 +18,9 @@ use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::parts::Parts;
+use super::parts::{OwnTags, Parts};
 use super::registry::Pushed;
-use super::scenario::{self, CLUSTERS, Expected, SCENES};
+use super::scenario::{self, CLUSTERS, Expected, Others, SCENES};
 use super::screen::Screen;
 use board::Board;
 use children::{Children, Handle};
@@ -132,6 +132,8 @@ struct Demo<'a> {
     board: Board,
     /// What the clusters must run.
     state: Vec<Expected>,
+    /// Where the user has pushed tags.
+    others: Others,
     bootstrap: Duration,
     updates: Vec<Update>,
     _tasks: JoinSet<()>,
@@ -170,6 +172,7 @@ impl<'a> Demo<'a> {
         let clusters = Arc::new(clusters);
         tasks.spawn(tell(
             parts.registry.to_string(),
+            parts.own_tags(),
             Arc::clone(&clusters),
             pushes,
             sender,
@@ -183,6 +186,7 @@ impl<'a> Demo<'a> {
             events,
             board: Board::default(),
             state: scenario::initial_state(),
+            others: Others::default(),
             bootstrap: Duration::ZERO,
             updates: Vec::new(),
             _tasks: tasks,
@@ -196,7 +200,7 @@ impl<'a> Demo<'a> {
         let registry = self.parts.registry.to_string();
         let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
-            let mut missing = self.board.differences(&self.state, &registry);
+            let mut missing = self.board.differences(&self.others.leave(&self.state), &registry);
             for cluster in CLUSTERS {
                 missing.extend(self.board.unsettled(cluster)?);
             }
@@ -234,7 +238,7 @@ impl<'a> Demo<'a> {
             return Ok(None);
         };
         let event = event.context("the watches ended")?;
-        self.board.note(&event);
+        self.note(&event);
         if let What::Ended { process, status } = &event.what {
             let log = self.clusters.iter().find(|cluster| cluster.name == event.place);
             let log = log
@@ -243,6 +247,16 @@ impl<'a> Demo<'a> {
             bail!("{process} ended: {status}\n{log}");
         }
         Ok(Some(event))
+    }
+
+    /// Takes down what an event tells.
+    fn note(&mut self, event: &Event) {
+        self.board.note(event);
+        if let What::Pushed { image, is_own: false } = &event.what {
+            let registry = format!("{}/", self.parts.registry);
+            let image = image.strip_prefix(&registry).unwrap_or(image);
+            self.others.pushed(image.split(':').next().unwrap_or(image));
+        }
     }
 
     /// Compares both clusters and the repository with what is expected.
@@ -260,12 +274,17 @@ impl<'a> Demo<'a> {
             .iter()
             .map(|scene| scene.commits_by_a_person)
             .sum::<usize>();
-        let by_fluxbot = self.parts.verify(&landed, by_person).await?;
+        // The newest pushes of the user, too.
+        while let Ok(event) = self.events.try_recv() {
+            self.note(&event);
+        }
+        let by_fluxbot = self.parts.verify(&self.others.leave(&landed), by_person).await?;
         Screen::verified(by_fluxbot, by_person);
         let mut differences = Vec::new();
         let mut flux = 0;
+        let state = self.others.leave(&self.state);
         for cluster in self.clusters.iter() {
-            differences.extend(board::differences(cluster, &self.state, &registry).await?);
+            differences.extend(board::differences(cluster, &state, &registry).await?);
             flux += super::fleet::objects(cluster.name)?.len();
         }
         Screen::differs(&differences);
@@ -273,7 +292,7 @@ impl<'a> Demo<'a> {
             differences.is_empty(),
             "the clusters differ from what is expected"
         );
-        Screen::checked(self.state.len(), flux);
+        Screen::checked(state.len(), flux);
         let memory = |(cluster, controller): &(&'static str, Handle)| {
             let (now, peak) = controller.memory()?;
             Some(Memory { cluster, now, peak })
@@ -328,6 +347,7 @@ async fn report_end(place: &'static str, controller: Handle, events: UnboundedSe
 /// Tells the clusters of each tag in the registry, as a webhook would.
 async fn tell(
     registry: String,
+    own: OwnTags,
     clusters: Arc<Vec<Cluster>>,
     mut pushes: UnboundedReceiver<Pushed>,
     events: UnboundedSender<Event>,
@@ -336,6 +356,7 @@ async fn tell(
         let image = format!("{registry}/{}", push.repository);
         let what = What::Pushed {
             image: format!("{image}:{}", push.tag),
+            is_own: own.has(&push.repository, &push.tag),
         };
         drop(events.send(Event {
             place: "registry",

@@ -10,7 +10,7 @@ use super::figures::Update;
 use super::show::Times;
 use super::watch::{Event, What};
 use super::{Demo, PATIENCE};
-use crate::demo::scenario::{self, CLUSTERS, Expected, Push};
+use crate::demo::scenario::{self, APPLICATIONS, CLUSTERS, Expected, Object, Push};
 use crate::demo::screen::Screen;
 
 /// How long a scene is watched after everything expected has happened, for something that must not be.
@@ -91,7 +91,7 @@ impl Demo<'_> {
     /// Pushes the tags and shows what follows until everything expected runs and is Ready.
     pub(super) async fn play(&mut self, play: Play) -> anyhow::Result<()> {
         while let Ok(event) = self.events.try_recv() {
-            self.board.note(&event);
+            self.note(&event);
         }
         self.screen.heading(&play.title);
         let registry = self.parts.registry.to_string();
@@ -119,7 +119,8 @@ impl Demo<'_> {
         }
         let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
-            let missing = self.board.differences(&play.expected, &registry);
+            let expected = self.others.leave(&play.expected);
+            let missing = self.board.differences(&expected, &registry);
             if missing.is_empty() && (!play.expected.is_empty() || !progress.scanned.is_empty()) {
                 break;
             }
@@ -157,14 +158,27 @@ impl Demo<'_> {
         Ok(())
     }
 
+    /// Whether an object runs an image of a repository in which the user has pushed tags.
+    fn is_of_others(&self, object: &Object) -> bool {
+        let mut applications = APPLICATIONS.iter();
+        applications
+            .any(|application| application.object == *object && self.others.has(application.repository))
+    }
+
     /// Shows an event of a scene, and refuses what nothing asked for.
     async fn take(&mut self, event: &Event, progress: &mut Progress) -> anyhow::Result<()> {
         if matches!(event.what, What::Settled { .. }) {
             return Ok(());
         }
-        let times = progress.note(event);
+        let times = match event.what {
+            // Times count from the scene's own tags.
+            What::Pushed { is_own: false, .. } => None,
+            _ => progress.note(event),
+        };
         self.screen.cluster_event(self.parts, event, times).await;
-        if let What::Applied { object, image } = &event.what {
+        if let What::Applied { object, image } = &event.what
+            && !self.is_of_others(object)
+        {
             let registry = self.parts.registry.to_string();
             let is_asked_for = |expected: &Expected| {
                 expected.cluster == event.place

@@ -55,7 +55,14 @@ impl Screen {
         let place = event.place;
         let line = |colour: &str, word: &str, text: &str| self.cluster_step(times, colour, word, place, text);
         match &event.what {
-            What::Pushed { image } => line("36", "pushed", image),
+            What::Pushed { image, is_own: true } => line("36", "pushed", image),
+            What::Pushed { image, is_own: false } => {
+                line(
+                    "36",
+                    "pushed",
+                    &format!("{image}, by somebody else than this scene"),
+                );
+            }
             What::Scanned { image, tags } => line("36", "scanned", &format!("{image} has {tags} tags")),
             What::Selected {
                 policy,

@@ -38,7 +38,7 @@ pub(super) struct Event {
 /// What it was.
 pub(super) enum What {
     /// A tag is in the registry.
-    Pushed { image: String },
+    Pushed { image: String, is_own: bool },
     /// An `ImageRepository` has new tags.
     Scanned { image: String, tags: i64 },
     /// An `ImagePolicy` selected another image.

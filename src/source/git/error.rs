@@ -1,6 +1,6 @@
 //! Why a reference cannot be fetched.
 
-use fluxbot_git::{FetchError, InvalidRefName, RemoteFailure};
+use fluxbot_git::{FetchError, InvalidRefName, ObjectId, RemoteFailure};
 
 use super::TreeError;
 
@@ -41,6 +41,15 @@ pub enum ResolveError {
     NoCommit {
         /// The full name.
         name: String,
+    },
+    /// The server does not have the commit of `spec.ref.commit`, or gives out no commit by its id.
+    #[error("unable to resolve commit object for '{commit}': {source}")]
+    NoCommitObject {
+        /// The commit.
+        commit: ObjectId,
+        /// What the server said.
+        #[source]
+        source: FetchError,
     },
     /// The repository holds no commit.
     #[error("git repository is empty")]
@@ -97,7 +106,10 @@ impl ResolveError {
                 FetchError::Pack { .. } => FaultKind::Protocol,
                 FetchError::Storage { .. } => FaultKind::Storage,
             },
-            Self::NoReference { .. } | Self::NoCommit { .. } | Self::NoMatch(_) => FaultKind::NotFound,
+            Self::NoReference { .. }
+            | Self::NoCommit { .. }
+            | Self::NoCommitObject { .. }
+            | Self::NoMatch(_) => FaultKind::NotFound,
             Self::Empty => FaultKind::Empty,
             Self::Name(_) | Self::Unsupported { .. } | Self::Range(_) => FaultKind::Invalid,
             Self::Tree(TreeError::Ignore { .. } | TreeError::LinkedIgnore { .. }) => FaultKind::Ignore,

@@ -6,7 +6,9 @@ mod semver;
 pub use error::{FaultKind, ResolveError};
 
 use fluxbot_api::source::{GitRepositoryRef, GitRepositorySpec};
-use fluxbot_git::{Mirror, ObjectId, Person, ReadError, RefName, RefQuery, Snapshot, Timestamp};
+use fluxbot_git::{
+    FetchError, Mirror, ObjectId, Person, ReadError, RefName, RefQuery, RemoteFailure, Snapshot, Timestamp,
+};
 
 use super::revision::Revision;
 use super::tree::{ArtifactTree, TreeError};
@@ -198,53 +200,34 @@ fn single(mirror: &Mirror, name: &RefName) -> Result<Option<Found>, ResolveError
     Ok(head.map(|commit| Found { snapshot, commit }))
 }
 
-/// A commit, as long as a branch or tag points at it.
+/// A commit, wherever it is in the history. Of a branch beside it only the name counts, for the revision.
 fn pinned(
     mirror: &Mirror,
     request: &Request<'_>,
     text: &str,
     branch: Option<&str>,
 ) -> Result<Resolved, ResolveError> {
-    let unsupported = |remedy: String| ResolveError::Unsupported {
+    let commit: ObjectId = text.parse().map_err(|error| ResolveError::Unsupported {
         field: "spec.ref.commit",
-        remedy,
-    };
-    let commit: ObjectId = text
-        .parse()
-        .map_err(|error| unsupported(format!("{error}; give the full id")))?;
-    let branch = branch.filter(|name| !name.is_empty());
-    let revision = match branch {
-        Some(branch) => Revision::git(branch, &commit),
+        remedy: format!("{error}; give the full id"),
+    })?;
+    let revision = match branch.filter(|name| !name.is_empty()) {
+        Some(branch) => Revision::git(RefName::branch(branch)?.short(), &commit),
         None => Revision::commit(&commit),
     };
     // What a commit holds never changes.
     if request.observed == Some(&revision) {
         return Ok(Resolved::Unchanged(revision));
     }
-    let not_a_head = || {
-        unsupported(format!(
-            "{commit} is not the head of {}; only such commits can be fetched so far",
-            branch.map_or_else(
-                || "any branch or tag".to_owned(),
-                |name| format!("branch '{name}'")
-            )
-        ))
-    };
-    let name = match branch {
-        Some(branch) => RefName::branch(branch)?,
-        None => list(mirror, &[RefQuery::all_branches(), RefQuery::all_tags()])?
-            .into_iter()
-            .find(|reference| reference.commit() == commit)
-            .map(|reference| reference.name)
-            .ok_or_else(not_a_head)?,
-    };
-    let Some(found) = single(mirror, &name)? else {
-        return Err(absent(mirror, &name)?);
-    };
-    if found.commit != commit {
-        return Err(not_a_head());
-    }
-    found.resolved(request, revision)
+    let snapshot = mirror.fetch_commit(commit).map_err(|source| match source {
+        // The server's words for a commit that it does not have, or does not give out.
+        FetchError::Remote(RemoteFailure::Reported { .. }) => ResolveError::NoCommitObject { commit, source },
+        source => ResolveError::Fetch {
+            url: mirror.remote().url().to_string(),
+            source,
+        },
+    })?;
+    Found { snapshot, commit }.resolved(request, revision)
 }
 
 /// Why a reference is not there: it is missing, or the repository is empty.

@@ -14,6 +14,7 @@ use super::artifact;
 use super::revision::{DigestAlgorithm, Revision, RevisionDigest};
 use super::store::SourceKey;
 use super::tree::{ArtifactTree, TreeError, UnpackLimits};
+use crate::hexadecimal::hexadecimal;
 
 /// What the name of an unfinished file begins with; no artifact's name begins with a dot.
 const UNFINISHED: &str = ".unfinished-";
@@ -185,7 +186,7 @@ impl Storage {
             }
             hash.update(buffer.get(..length).unwrap_or_default());
         }
-        let actual = artifact::hexadecimal(&hash.finalize());
+        let actual = hexadecimal(&hash.finalize());
         if actual != expected {
             return Err(StorageError::Digest {
                 path: artifact.path.clone(),

@@ -105,6 +105,16 @@ impl CallError {
         }
     }
 
+    /// Whether a write that failed so may have been carried out all the same.
+    #[must_use]
+    pub fn may_be_done(&self) -> bool {
+        match self {
+            Self::Rejected { code, .. } => *code >= 500,
+            Self::Timeout(_) | Self::Connection(_) | Self::Unreadable(_) => true,
+            Self::UnknownKind { .. } | Self::Cancelled | Self::InvalidName(_) => false,
+        }
+    }
+
     fn from_status(status: &Status) -> Self {
         let manager_conflict = "FieldManagerConflict";
         let causes = status.details.iter().flat_map(|details| &details.causes);

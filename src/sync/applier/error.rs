@@ -17,6 +17,8 @@ pub struct ApplyError {
     pub cause: ApplyCause,
     /// What was done before: these objects are in the cluster.
     pub applied: Applied,
+    /// Objects whose write was sent and got no answer that says what became of it: they may be in the cluster.
+    pub uncertain: Vec<Entry>,
 }
 
 impl fmt::Display for ApplyError {

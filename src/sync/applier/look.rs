@@ -3,7 +3,9 @@
 use bytes::Bytes;
 use serde_json::{Value, json};
 
+use super::super::normalize::is_typed;
 use super::super::object::text;
+use super::super::unknown_fields::remove_named;
 use super::super::{diff, managers, switches};
 use super::stage::{Context, Task, state};
 use super::wait::Backoff;
@@ -35,7 +37,22 @@ pub(super) struct Write {
     pub take_over: Option<Value>,
     /// Whether the fields of other managers stay theirs.
     pub is_merged: bool,
+    /// What is sent.
+    pub body: Bytes,
 }
+
+/// An apply that was tried without effect.
+struct Trial {
+    /// What it would have made of the object.
+    result: Value,
+    /// What was sent.
+    body: Bytes,
+    /// The fields that were left out of it.
+    dropped: Vec<String>,
+}
+
+/// How many unknown fields of an object are left out before it is refused.
+const MOST_DROPPED: usize = 1000;
 
 /// How often an apply of a kind that was just defined is tried.
 const NEW_KIND_DEADLINE: std::time::Duration = std::time::Duration::from_secs(10);
@@ -80,8 +97,8 @@ async fn try_look(context: &Context<'_>, task: &Task<'_>) -> Result<Look, Object
     {
         return Ok(skipped(task));
     }
-    match dry_run(context, task, task.prepared.body().clone()).await {
-        Ok(result) => Ok(judge(context, task, live.as_ref(), &result)),
+    match try_apply(context, task).await {
+        Ok(trial) => Ok(judge(context, task, live.as_ref(), trial)),
         Err(error) => match live {
             Some(live) if error.is_immutable() && may_replace(context, task, &live) => {
                 Ok(Look::Replace { live, error })
@@ -104,20 +121,30 @@ fn may_replace(context: &Context<'_>, task: &Task<'_>, live: &Value) -> bool {
 }
 
 /// Whether the object must be written, given what is there and what the dry-run made of it.
-fn judge(context: &Context<'_>, task: &Task<'_>, live: Option<&Value>, result: &Value) -> Look {
+fn judge(context: &Context<'_>, task: &Task<'_>, live: Option<&Value>, trial: Trial) -> Look {
     let wish = &task.prepared.object().value;
+    let Trial {
+        result,
+        body,
+        dropped,
+    } = trial;
+    let changed = |action: Action| Change {
+        dropped: dropped.clone(),
+        ..task.change(action)
+    };
     let Some(live) = live else {
         // Created in between, or readable to others only.
-        let exists = !text(result, "/metadata/resourceVersion").is_empty();
+        let exists = !text(&result, "/metadata/resourceVersion").is_empty();
         let action = if exists {
             Action::Configured
         } else {
             Action::Created
         };
         return Look::Write(Write {
-            change: task.change(action),
+            change: changed(action),
             take_over: None,
             is_merged: false,
+            body,
         });
     };
     let is_merged = switches::is_merged(wish) || switches::is_merged(live);
@@ -127,21 +154,49 @@ fn judge(context: &Context<'_>, task: &Task<'_>, live: Option<&Value>, result: &
     } else {
         managers::take_over(live, &options.field_manager, &options.override_managers)
     };
-    if take_over.is_none() && !diff::differs(live, result) {
+    if take_over.is_none() && !diff::differs(live, &result) {
         let (is_current, resource_version) = state(live);
         return Look::Settled(Written {
-            change: task.change(Action::Unchanged),
+            change: changed(Action::Unchanged),
             is_current,
             resource_version,
         });
     }
-    let mut change = task.change(Action::Configured);
-    change.fields = diff::changes(live, result);
+    let mut change = changed(Action::Configured);
+    change.fields = diff::changes(live, &result);
     Look::Write(Write {
         change,
         take_over,
         is_merged,
+        body,
     })
+}
+
+/// Tries an apply, without the fields that a built-in kind does not have, if need be: Flux drops them too.
+async fn try_apply(context: &Context<'_>, task: &Task<'_>) -> Result<Trial, CallError> {
+    let mut body = task.prepared.body().clone();
+    let mut dropped = Vec::new();
+    loop {
+        let error = match dry_run(context, task, body.clone()).await {
+            Ok(result) => {
+                return Ok(Trial {
+                    result,
+                    body,
+                    dropped,
+                });
+            }
+            Err(error) => error,
+        };
+        if dropped.len() >= MOST_DROPPED || !is_typed(&task.prepared.object().value) {
+            return Err(error);
+        }
+        let mut trimmed: Value = serde_json::from_slice(&body).unwrap_or_default();
+        let Some(mut fields) = remove_named(&mut trimmed, &error.to_string()) else {
+            return Err(error);
+        };
+        body = Bytes::from(trimmed.to_string());
+        dropped.append(&mut fields);
+    }
 }
 
 /// Tries an apply. While a kind is new, the API server may not serve it yet, although it says so.
@@ -172,11 +227,15 @@ pub(super) async fn replace(context: &Context<'_>, task: &Task<'_>, live: &Value
         Ok(()) => {}
         Err(error) => return Look::Failed(task.failure(Phase::Replace, error)),
     }
-    match dry_run(context, task, task.prepared.body().clone()).await {
-        Ok(_) => Look::Write(Write {
-            change: task.change(Action::Created),
+    match try_apply(context, task).await {
+        Ok(trial) => Look::Write(Write {
+            change: Change {
+                dropped: trial.dropped,
+                ..task.change(Action::Created)
+            },
             take_over: None,
             is_merged: false,
+            body: trial.body,
         }),
         Err(error) => Look::Failed(task.failure(Phase::DryRun, error)),
     }

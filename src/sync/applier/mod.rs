@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 pub use call::CallError;
@@ -29,7 +30,7 @@ use super::inventory::{Entry, Inventory};
 use super::known::KnownEqual;
 use super::object::{GroupKind, Object, ObjectId};
 use super::order::Stage;
-use super::prepare::Prepared;
+use super::prepare::{Prepared, at};
 
 /// The field manager of applied objects. It is Flux's, so that a switch in either direction changes no object.
 pub const FIELD_MANAGER: &str = "kustomize-controller";
@@ -119,6 +120,9 @@ pub struct Change {
     pub action: Action,
     /// The fields that differed, when it was [`Action::Configured`]; values of Secrets are masked.
     pub fields: Vec<FieldChange>,
+    /// Fields that were left out because the kind has none of the name, as the API server spells them. Only known when the
+    /// object was looked at in full.
+    pub dropped: Vec<String>,
     /// Where it was written.
     pub origin: Option<String>,
 }
@@ -158,6 +162,25 @@ impl Applied {
             .iter()
             .filter(|change| change.is_change())
             .map(ToString::to_string)
+            .collect();
+        lines.join("\n")
+    }
+
+    /// The fields that were left out, a line for each object that had some: `Kind/namespace/name: ...`. Empty when there are
+    /// none.
+    #[must_use]
+    pub fn dropped(&self) -> String {
+        let lines: Vec<String> = self
+            .changes
+            .iter()
+            .filter(|change| !change.dropped.is_empty())
+            .map(|change| {
+                let (subject, fields) = (change.entry.id.subject(), change.dropped.join(", "));
+                format!(
+                    "{subject}: unknown fields were left out: {fields}{}",
+                    at(change.origin.as_ref())
+                )
+            })
             .collect();
         lines.join("\n")
     }
@@ -213,8 +236,18 @@ pub enum Progress<'a> {
 #[derive(Clone)]
 pub struct Appliers {
     shared: Arc<Shared>,
-    by_user: Arc<Mutex<HashMap<Option<String>, Arc<Applier>>>>,
+    by_user: Arc<Mutex<HashMap<Option<String>, Used>>>,
 }
+
+/// An applier, and when somebody last asked for it.
+struct Used {
+    applier: Arc<Applier>,
+    at: Instant,
+}
+
+/// How long an identity that nobody acts as is remembered, with what it knows of its objects. Those of deleted tenants would
+/// stay for good.
+const IDLE: Duration = Duration::from_hours(2);
 
 /// What all identities of a cluster have in common.
 struct Shared {
@@ -248,11 +281,19 @@ impl Appliers {
     #[must_use]
     pub fn for_identity(&self, service_account: Option<&str>, namespace: &str) -> Arc<Applier> {
         let user = service_account.map(|name| format!("system:serviceaccount:{namespace}:{name}"));
+        let now = Instant::now();
         let mut by_user = self.by_user.lock().unwrap_or_else(PoisonError::into_inner);
-        let applier = by_user
-            .entry(user.clone())
-            .or_insert_with(|| Arc::new(Applier::with_user(&self.shared, user.as_deref())));
-        Arc::clone(applier)
+        if !by_user.contains_key(&user) {
+            by_user.retain(|_, used| {
+                Arc::strong_count(&used.applier) > 1 || now.saturating_duration_since(used.at) < IDLE
+            });
+        }
+        let used = by_user.entry(user.clone()).or_insert_with(|| Used {
+            applier: Arc::new(Applier::with_user(&self.shared, user.as_deref())),
+            at: now,
+        });
+        used.at = now;
+        Arc::clone(&used.applier)
     }
 }
 
@@ -383,5 +424,32 @@ fn entry_of(object: &Object, is_namespaced: bool) -> Entry {
     Entry {
         id: ObjectId { namespace, ..id },
         version: object.version().to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn identities_that_nobody_acts_as_any_more_are_dropped() {
+        let service = tower::service_fn(|_: http::Request<kube::client::Body>| async {
+            Ok::<_, std::convert::Infallible>(http::Response::new(kube::client::Body::empty()))
+        });
+        let appliers = Appliers::new(kube::Client::new(service, "default"), Limits::default());
+        let known = || appliers.by_user.lock().unwrap().len();
+        let busy = appliers.for_identity(Some("busy"), "apps");
+        for tenant in 0..100 {
+            drop(appliers.for_identity(Some("deployer"), &format!("tenant-{tenant}")));
+        }
+        assert_eq!(known(), 101);
+        tokio::time::advance(IDLE / 2).await;
+        let used = Arc::downgrade(&appliers.for_identity(Some("deployer"), "tenant-7"));
+        tokio::time::advance(IDLE / 2).await;
+        drop(appliers.for_identity(Some("deployer"), "new"));
+        assert_eq!(known(), 3, "the busy one, the used one and the new one");
+        assert!(Arc::ptr_eq(&busy, &appliers.for_identity(Some("busy"), "apps")));
+        let again = appliers.for_identity(Some("deployer"), "tenant-7");
+        assert!(used.upgrade().is_some_and(|used| Arc::ptr_eq(&used, &again)));
     }
 }

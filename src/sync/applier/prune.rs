@@ -55,8 +55,10 @@ impl fmt::Display for Survivor {
 /// What became of stale objects.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Pruned {
-    /// Objects that were deleted, or were not there.
+    /// Objects that were deleted.
     pub deleted: Vec<Entry>,
+    /// Objects that were not there. They leave the inventory, and nobody is told: Flux says of them that it deleted them.
+    pub gone: Vec<Entry>,
     /// Objects that have another owner or must not be deleted. They leave the inventory all the same, as in Flux.
     pub skipped: Vec<Entry>,
     /// Objects that could not be deleted.
@@ -114,6 +116,7 @@ pub(super) async fn prune(
             applier.known.forget(&entry.id);
             match result {
                 Ok(Fate::Deleted) => pruned.deleted.push(entry.clone()),
+                Ok(Fate::Gone) => pruned.gone.push(entry.clone()),
                 Ok(Fate::Skipped) => pruned.skipped.push(entry.clone()),
                 Err(error) => pruned.survivors.push(Survivor {
                     entry: entry.clone(),
@@ -127,6 +130,7 @@ pub(super) async fn prune(
 
 enum Fate {
     Deleted,
+    Gone,
     Skipped,
 }
 
@@ -139,7 +143,7 @@ async fn delete(
 ) -> Result<Fate, CallError> {
     let Some(resource) = applier.shared.discovery.of_entry(&applier.api, entry).await? else {
         // With its definition went the object.
-        return Ok(Fate::Deleted);
+        return Ok(Fate::Gone);
     };
     // What cannot have a path was refused when it was to be applied, and is not there.
     let is_placeless = resource.is_namespaced && entry.id.namespace.is_none();
@@ -147,12 +151,14 @@ async fn delete(
         return Ok(Fate::Skipped);
     };
     let mut tries = 0;
+    let mut is_ours = false;
     loop {
         if cancel.is_cancelled() {
             return Err(CallError::Cancelled);
         }
         let Some(live) = applier.api.get_or_gone(&path).await? else {
-            return Ok(Fate::Deleted);
+            // One that was there a moment ago may be gone because of a deletion of ours whose answer was lost.
+            return Ok(if is_ours { Fate::Deleted } else { Fate::Gone });
         };
         if !options.owner.owns(&live) || switches::is_kept(&live) {
             return Ok(Fate::Skipped);
@@ -163,6 +169,7 @@ async fn delete(
         let uid = text(&live, "/metadata/uid");
         let version = text(&live, "/metadata/resourceVersion");
         tries += 1;
+        is_ours = true;
         match applier.api.delete(&path, uid, Some(version)).await {
             Ok(()) => return Ok(Fate::Deleted),
             // It has changed since it was judged, so it is judged again.

@@ -49,6 +49,7 @@ impl Task<'_> {
             entry: self.entry.clone(),
             action,
             fields: Vec::new(),
+            dropped: Vec::new(),
             origin: self.prepared.object().origin.clone(),
         }
     }
@@ -102,21 +103,34 @@ pub(super) async fn apply(
         let stage = Stage::of(&prepared.object().id(), &options.custom_stage_kinds);
         stages.entry(stage).or_default().push(prepared);
     }
-    let mut applied = Applied::default();
+    let mut done = Done::default();
     for (stage, mut objects) in stages {
         objects.sort_by(|one, two| order::compare(&one.object().id(), &two.object().id()));
-        if let Err(cause) = apply_stage(&context, stage, &objects, &mut applied).await {
-            return Err(Box::new(ApplyError { cause, applied }));
+        if let Err(cause) = apply_stage(&context, stage, &objects, &mut done).await {
+            let Done { applied, uncertain } = done;
+            return Err(Box::new(ApplyError {
+                cause,
+                applied,
+                uncertain,
+            }));
         }
     }
-    Ok(applied)
+    Ok(done.applied)
+}
+
+/// What an apply did so far.
+#[derive(Default)]
+struct Done {
+    applied: Applied,
+    /// Objects whose write may have been carried out.
+    uncertain: Vec<Entry>,
 }
 
 async fn apply_stage(
     context: &Context<'_>,
     stage: Stage,
     objects: &[&PreparedObject],
-    applied: &mut Applied,
+    done: &mut Done,
 ) -> Result<(), ApplyCause> {
     (context.progress)(Progress::Stage {
         stage,
@@ -141,7 +155,7 @@ async fn apply_stage(
         let objects = writes.len();
         (context.progress)(Progress::Writing { stage, objects });
     }
-    let result = write_all(context, &tasks, writes, &mut outcomes).await;
+    let result = write_all(context, &tasks, writes, &mut outcomes, &mut done.uncertain).await;
     outcomes.sort_by_key(|(index, _)| *index);
     let mut unready = Vec::new();
     for (index, written) in outcomes {
@@ -151,7 +165,7 @@ async fn apply_stage(
         if !written.is_current && written.change.action != Action::Skipped {
             unready.push(written.change.entry.clone());
         }
-        applied.changes.push(written.change);
+        done.applied.changes.push(written.change);
     }
     result?;
     if !stage.is_awaited() || unready.is_empty() {
@@ -303,6 +317,7 @@ async fn write_all(
     tasks: &[Task<'_>],
     writes: Vec<(usize, Write)>,
     outcomes: &mut Vec<(usize, Written)>,
+    uncertain: &mut Vec<Entry>,
 ) -> Result<(), ApplyCause> {
     let mut by_rank: BTreeMap<i32, Vec<(usize, Write)>> = BTreeMap::new();
     for (index, write) in writes {
@@ -330,7 +345,7 @@ async fn write_all(
                         Err(failure) => {
                             let mut failures =
                                 failures.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                            failures.push(failure);
+                            failures.push((task.entry.clone(), failure));
                             None
                         }
                     }
@@ -344,7 +359,12 @@ async fn write_all(
             .into_inner()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
         if !failures.is_empty() {
-            return Err(ApplyCause::Objects(failures));
+            let may_be_there = failures
+                .iter()
+                .filter(|(_, failure)| failure.phase == Phase::Apply && failure.error.may_be_done());
+            uncertain.extend(may_be_there.map(|(entry, _)| entry.clone()));
+            let failures = failures.into_iter().map(|(_, failure)| failure);
+            return Err(ApplyCause::Objects(failures.collect()));
         }
     }
     Ok(())

@@ -29,7 +29,7 @@ pub(super) async fn write(
         take_over(context, task, &planned).await?;
     }
     let live = api
-        .apply(&task.path, task.prepared.body().clone(), manager, false)
+        .apply(&task.path, planned.body.clone(), manager, false)
         .await
         .map_err(|error| task.failure(Phase::Apply, error))?;
     let (is_current, resource_version) = state(&live);

@@ -19,6 +19,8 @@ async fn every_kind_is_printed_as_the_chart_has_it() {
         kinds += 1;
     }
     assert_eq!(printed.matches("kind: CustomResourceDefinition\n").count(), kinds);
+    let label = "  labels:\n    app.kubernetes.io/instance: flux-system\n    app.kubernetes.io/part-of: flux\n    app.kubernetes.io/version: v";
+    assert_eq!(printed.matches(label).count(), kinds, "flux check looks for them");
     for kind in [
         "ImageRepository",
         "ImagePolicy",

@@ -147,6 +147,33 @@ async fn every_kind_of_reference_gives_the_revision_of_flux() {
 }
 
 #[tokio::test]
+async fn a_commit_that_is_no_head_any_more_is_fetched_by_its_id() {
+    let lab = Lab::new();
+    let repository = repository("source-pinned");
+    let pinned = repository.revision("main").unwrap();
+    for number in 1..=3 {
+        let content = format!("{number}\n");
+        repository.commit_files("main", "newer", &[("apps/a.yaml", content.as_str())]);
+    }
+    let reference = GitRepositoryRef {
+        commit: Some(pinned.clone()),
+        branch: Some("main".to_owned()),
+        ..GitRepositoryRef::default()
+    };
+    // The mirror has the newest commit, and so some of the objects.
+    lab.checkout(&repository, &branch("main")).await;
+    let control = GitServer::shared().control().clone();
+    for expected_requests in [1, 0] {
+        let before = control.requests("source-pinned").await.len();
+        let checkout = lab.checkout(&repository, &reference).await;
+        assert_eq!(checkout.revision.to_string(), format!("main@sha1:{pinned}"));
+        assert_eq!(checkout.tree.read("apps/a.yaml").unwrap().unwrap(), b"one\n");
+        let after = control.requests("source-pinned").await.len();
+        assert_eq!(after - before, expected_requests);
+    }
+}
+
+#[tokio::test]
 async fn of_tags_that_differ_in_build_metadata_the_one_with_the_youngest_commit_is_taken() {
     let lab = Lab::new();
     let repository = repository("source-ties");
@@ -173,8 +200,6 @@ async fn of_tags_that_differ_in_build_metadata_the_one_with_the_youngest_commit_
 async fn faults_have_the_texts_of_flux_and_a_kind() {
     let lab = Lab::new();
     let repository = repository("source-faults");
-    let old = repository.revision("main").unwrap();
-    repository.commit_files("main", "two", &[("apps/b.yaml", "two\n")]);
     let url = repository.url.to_string();
     let some = |text: &str| Some(text.to_owned());
     let none = GitRepositoryRef::default;
@@ -223,13 +248,15 @@ async fn faults_have_the_texts_of_flux_and_a_kind() {
         ),
         (
             Some(GitRepositoryRef {
-                commit: some(&old),
+                commit: some("0123456789012345678901234567890123456789"),
                 branch: some("main"),
                 ..none()
             }),
-            FaultKind::Invalid,
+            FaultKind::NotFound,
             format!(
-                "spec.ref.commit is not supported yet: {old} is not the head of branch 'main'; only such commits can be fetched so far"
+                "unable to resolve commit object for '0123456789012345678901234567890123456789': git server {} reports: \
+                 upload-pack: not our ref 0123456789012345678901234567890123456789",
+                repository.url.authority()
             ),
         ),
     ];

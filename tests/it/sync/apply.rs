@@ -46,6 +46,34 @@ async fn objects_are_created_then_unchanged_then_configured() {
 }
 
 #[tokio::test]
+async fn fields_that_a_built_in_kind_does_not_have_are_left_out_and_told() {
+    let world = World::new("unknown").await;
+    let name = world.namespace.name();
+    let service = format!(
+        "---\napiVersion: v1\nkind: Service\nmetadata: {{name: web, namespace: {name}, labls: {{a: b}}}}\nspec:\n  \
+         selectr: {{app: web}}\n  selector: {{app: web}}\n  ports: [{{port: 80, targetPrt: 8080}}]\n"
+    );
+    let applied = world.apply(&service).await;
+    assert_eq!(world.log(&applied), ["Service/$NS/web created"]);
+    insta::assert_snapshot!(applied.dropped().replace(world.namespace.name(), "$NS"), @"");
+    let live = world.find("services/web").await.unwrap();
+    assert_eq!(live["spec"]["selector"], json!({ "app": "web" }));
+
+    let again = world.apply(&service).await;
+    assert_eq!(world.log(&again), ["Service/$NS/web unchanged"]);
+    assert_eq!(again.dropped(), "", "what is known to be equal is not looked at");
+    world.applier.forget_known();
+    let again = world.apply(&service).await;
+    assert_eq!(again.dropped(), applied.dropped());
+
+    // A field of the wrong type is no such field.
+    let wrong = service.replace("[{port: 80, targetPrt: 8080}]", "none");
+    let options = ApplyOptions::default();
+    let error = world.try_apply(&wrong, &options).await.unwrap_err();
+    assert!(error.to_string().contains("dry-run failed"), "{error}");
+}
+
+#[tokio::test]
 async fn an_object_that_is_known_to_be_equal_costs_one_read_of_its_metadata() {
     let world = World::new("known").await;
     let manifest = config_map("a", "x: '1'");

@@ -26,14 +26,18 @@ async fn only_what_is_ours_and_not_kept_is_deleted() {
     stale.push(world.entry("$NS_gone_nowhere.example.com_Gadget"));
     let pruned = world.prune(&stale).await;
     insta::assert_snapshot!(pruned.change_log().replace(world.namespace.name(), "$NS"), @r"
-    Gadget/$NS/gone deleted
-    ConfigMap/$NS/never-was deleted
     ConfigMap/$NS/a deleted
     ConfigMap/$NS/kept skipped
     ConfigMap/$NS/ignored skipped
     ConfigMap/$NS/given-away skipped
     ");
     assert_eq!(pruned.survivors, []);
+    let gone: Vec<&str> = pruned.gone.iter().map(|entry| entry.id.name.as_str()).collect();
+    assert_eq!(
+        gone,
+        ["gone", "never-was"],
+        "nobody is told that they were deleted"
+    );
     assert!(world.find("configmaps/a").await.is_none());
     for name in ["kept", "given-away", "ignored"] {
         world.config_map(name).await;

@@ -88,6 +88,34 @@ impl Mirror {
         outcome
     }
 
+    /// Brings one commit into the mirror, whether or not a reference leads to it, without its history. The snapshot has no
+    /// references. When the mirror has all of the commit, nobody is asked.
+    ///
+    /// The mirror does not follow the commit: a later fetch may drop it, while the snapshot stays readable.
+    ///
+    /// # Errors
+    /// [`FetchError`]. A server that has no such commit, or gives out no commit by its id, reports it
+    /// ([`RemoteFailure::Reported`]).
+    pub fn fetch_commit(&self, commit: ObjectId) -> Result<Snapshot, FetchError> {
+        let mut state = self.write();
+        self.heal(&mut state)
+            .map_err(|source| self.storage_error(source))?;
+        let is_there = state.packs.contains(commit) && compact::reachable(&state.packs, [commit]).is_ok();
+        if !is_there {
+            self.fetch_objects(&mut state, BTreeSet::from([commit]), &[])?;
+            if !state.packs.contains(commit) {
+                return Err(FetchError::Pack {
+                    url: self.remote.url().to_string(),
+                    detail: format!("the commit {commit} is not in it"),
+                });
+            }
+        }
+        let snapshot = Snapshot::new(BTreeMap::new(), None, state.packs.clone(), self.damaged.clone());
+        compact::run(&self.directory, &mut state, &self.limits)
+            .map_err(|source| self.storage_error(source))?;
+        Ok(snapshot)
+    }
+
     /// What the mirror holds, without asking the remote: the references of the last fetches that still exist, and all objects
     /// of their commits.
     #[must_use]

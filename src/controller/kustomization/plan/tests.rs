@@ -241,6 +241,16 @@ fn entry(id: &str) -> Entry {
     }
 }
 
+fn created(id: &str) -> Change {
+    Change {
+        entry: entry(id),
+        action: Action::Created,
+        fields: Vec::new(),
+        dropped: Vec::new(),
+        origin: None,
+    }
+}
+
 fn inventory_of(ids: &[&str]) -> Inventory {
     ids.iter().map(|id| entry(id)).collect()
 }
@@ -265,6 +275,26 @@ fn old_and_new_objects_are_noted_before_an_apply_that_brings_new_ones() {
     let all = write_ahead(&before, &inventory_of(&[TWO, THREE])).unwrap();
     assert_eq!(ids(&all), [ONE, THREE, TWO]);
     assert_eq!(write_ahead(&before, &inventory_of(&[TWO])), None);
+}
+
+#[test]
+fn after_a_failure_only_what_is_or_may_be_there_is_kept() {
+    let before = inventory_of(&[ONE]);
+    let failed = |applied: &[&str], uncertain: &[&str]| ApplyError {
+        cause: crate::sync::ApplyCause::Cancelled,
+        applied: Applied {
+            changes: applied.iter().map(|id| created(id)).collect(),
+        },
+        uncertain: uncertain.iter().map(|id| entry(id)).collect(),
+    };
+    assert_eq!(after_failure(&before, &failed(&[], &[])), None);
+    assert_eq!(after_failure(&before, &failed(&[ONE], &[])), None);
+    let kept = |error: ApplyError| {
+        let kept = after_failure(&before, &error).unwrap();
+        kept.entries().to_vec()
+    };
+    assert_eq!(kept(failed(&[TWO], &[])), [entry(TWO), entry(ONE)]);
+    assert_eq!(kept(failed(&[ONE], &[THREE])), [entry(ONE), entry(THREE)]);
 }
 
 #[test]
@@ -318,6 +348,7 @@ fn applied() -> Applied {
         entry: entry(id),
         action,
         fields: Vec::new(),
+        dropped: Vec::new(),
         origin: None,
     };
     Applied {
