@@ -71,7 +71,7 @@ async fn text(State(metrics): State<Arc<Metrics>>) -> Response {
         };
         // Fails when the reader has gone; a text that ends early has no end mark.
         if metrics.write(&mut pieces).is_ok() {
-            drop(pieces.send());
+            let _ = pieces.send();
         }
     });
     let pieces = futures::stream::unfold(receiver, async |mut receiver| {

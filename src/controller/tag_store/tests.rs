@@ -179,13 +179,20 @@ async fn of_a_file_with_damaged_pages_nothing_wrong_is_read() {
             is_restored: true,
             ..stored("r.example/one", 0..100, 1)
         };
-        assert!(found.iter().all(|(_, stored)| *stored == whole), "every {step} bytes");
+        assert!(
+            found.iter().all(|(_, stored)| *stored == whole),
+            "every {step} bytes"
+        );
     }
 }
 
 /// Damages what lies behind the head of the file.
 fn flip(bytes: &mut [u8], step: usize) {
-    bytes.iter_mut().skip(4096).step_by(step).for_each(|byte| *byte ^= 0xff);
+    bytes
+        .iter_mut()
+        .skip(4096)
+        .step_by(step)
+        .for_each(|byte| *byte ^= 0xff);
 }
 
 #[tokio::test]
