@@ -189,7 +189,7 @@ impl Metrics {
         self.leading.set(i64::from(leads));
     }
 
-    /// Writes all figures in the `OpenMetrics` text format. Waits for the writer where that does.
+    /// Writes all figures in the `OpenMetrics` text format. The figures are locked meanwhile: `out` must not wait.
     pub fn write(&self, out: &mut impl fmt::Write) -> Result<(), fmt::Error> {
         prometheus_client::encoding::text::encode(out, &self.registry)
     }

@@ -63,7 +63,8 @@ pub(super) fn metrics(metrics: Arc<Metrics>) -> Router {
 /// The figures, sent while they are written: those of some thousand objects are megabytes.
 async fn text(State(metrics): State<Arc<Metrics>>) -> Response {
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    let (sender, receiver) = mpsc::channel(2);
+    // Without a bound: the figures are locked while they are written, and a slow reader must not keep runs from counting.
+    let (sender, receiver) = mpsc::unbounded_channel();
     tokio::task::spawn_blocking(move || {
         let mut pieces = Pieces {
             piece: String::with_capacity(PIECE),
@@ -87,13 +88,13 @@ const PIECE: usize = 32 * 1024;
 /// Sends a text in pieces.
 struct Pieces {
     piece: String,
-    sender: mpsc::Sender<String>,
+    sender: mpsc::UnboundedSender<String>,
 }
 
 impl Pieces {
     fn send(&mut self) -> fmt::Result {
         let piece = std::mem::replace(&mut self.piece, String::with_capacity(PIECE));
-        self.sender.blocking_send(piece).map_err(|_| fmt::Error)
+        self.sender.send(piece).map_err(|_| fmt::Error)
     }
 }
 
