@@ -6,13 +6,14 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 updates="${1:-20}"
+profile="${PROFILE:-release}"
 control_plane="$(tests/servers/build.sh control-plane)"
-cargo build --release --features demo --bin fluxbot >&2
+cargo build --profile "$profile" --features demo --bin fluxbot >&2
 target="$(cargo metadata --format-version 1 --no-deps | sed -E 's/.*"target_directory":"([^"]*)".*/\1/')"
 work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT
 
-if ! "$target/release/fluxbot" demo --once --control-plane "$control_plane" \
+if ! "$target/$profile/fluxbot" demo --once --control-plane "$control_plane" \
   --updates "$updates" --figures "$work/figures.json" >"$work/screen" </dev/null; then
   cat "$work/screen" >&2
   exit 1

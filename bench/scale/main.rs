@@ -154,7 +154,8 @@ async fn restarted(
             Instant::now() < deadline,
             "the restarted controller does not settle"
         );
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        // Each look at the figures is work for the controller.
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
     let settled = controller.started.elapsed();
     let usage = controller.usage()?;

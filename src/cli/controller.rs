@@ -53,7 +53,7 @@ pub(super) struct ControllerArgs {
     /// Objects of one kind that are worked on at once.
     #[arg(long, default_value_t = 8, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     concurrent: u16,
-    /// Folder for mirrors and artifacts; kept between starts it saves fetching everything again.
+    /// Folder for tags, mirrors and artifacts; kept between starts it saves scanning and fetching everything again.
     #[arg(long, default_value = "/data", value_name = "DIR")]
     storage_path: PathBuf,
     /// Where artifacts are served.

@@ -189,11 +189,9 @@ impl Metrics {
         self.leading.set(i64::from(leads));
     }
 
-    /// All figures in the `OpenMetrics` text format.
-    pub fn text(&self) -> Result<String, fmt::Error> {
-        let mut text = String::new();
-        prometheus_client::encoding::text::encode(&mut text, &self.registry)?;
-        Ok(text)
+    /// Writes all figures in the `OpenMetrics` text format. The figures are locked meanwhile: `out` must not wait.
+    pub fn write(&self, out: &mut impl fmt::Write) -> Result<(), fmt::Error> {
+        prometheus_client::encoding::text::encode(out, &self.registry)
     }
 }
 

@@ -29,6 +29,9 @@ const WATCH_SECONDS: u32 = 120;
 /// beyond this it only makes others wait.
 const WRITES: usize = 16;
 
+/// Objects in one part of a list. Small, as each part is in memory several times while it is read.
+const PAGE: u32 = 100;
+
 /// What to do when an object changed: wake whoever depends on it. `None` before: it is new; `None` after: it is gone.
 pub type OnChange<K> = Box<dyn Fn(&ObjectKey, Option<&K>, Option<&K>) + Send + Sync>;
 
@@ -117,7 +120,7 @@ pub async fn watch<K: Reconciled>(
     heart: Heart,
     stop: CancellationToken,
 ) {
-    let config = config.timeout(WATCH_SECONDS);
+    let config = config.timeout(WATCH_SECONDS).page_size(PAGE);
     let mut events = std::pin::pin!(watcher(api, config).default_backoff());
     let mut is_listed = false;
     heart.await_for("the first list is not complete");

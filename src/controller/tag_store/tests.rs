@@ -1,4 +1,4 @@
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use fluxbot_api::image::ScanResult;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -65,12 +65,6 @@ fn contents(store: &TagStore) -> Vec<(String, StoredTags)> {
     all
 }
 
-fn size(path: &Path) -> u64 {
-    std::fs::metadata(path)
-        .map(|metadata| metadata.len())
-        .unwrap_or_default()
-}
-
 #[tokio::test]
 async fn tags_survive_the_process() {
     let folder = Folder::new();
@@ -135,38 +129,70 @@ async fn an_unchanged_list_is_not_written_again() {
     assert_eq!(store.changed.lock().unwrap().len(), 1);
 }
 
+type Damage = fn(&mut Vec<u8>);
+
+/// A file that was written twice, damaged; opened, and used.
+async fn damaged(damage: Damage) -> (Folder, Vec<(String, StoredTags)>) {
+    let folder = Folder::new();
+    let first = folder.open().await;
+    for number in 0..50 {
+        first.put(&key(&number.to_string()), stored("r.example/one", 0..100, 1));
+        if number == 25 {
+            assert!(Arc::clone(&first).flush().await);
+        }
+    }
+    assert!(Arc::clone(&first).flush().await);
+    drop(first);
+    let mut bytes = std::fs::read(folder.file()).unwrap();
+    damage(&mut bytes);
+    std::fs::write(folder.file(), &bytes).unwrap();
+
+    let second = folder.open().await;
+    let found = contents(&second);
+    second.put(&key("new"), stored("r.example/one", 0..10, 1));
+    assert!(Arc::clone(&second).flush().await);
+    drop(second);
+    assert_eq!(contents(&*folder.open().await).len(), found.len() + 1);
+    (folder, found)
+}
+
 #[tokio::test]
 async fn a_file_that_is_damaged_is_moved_aside_and_built_anew() {
-    for damage in [
-        |bytes: &mut Vec<u8>| bytes.truncate(100),
-        |bytes: &mut Vec<u8>| bytes.iter_mut().for_each(|byte| *byte = 0x5a),
-        |bytes: &mut Vec<u8>| {
-            bytes
-                .iter_mut()
-                .skip(4096)
-                .step_by(7)
-                .for_each(|byte| *byte ^= 0xff)
-        },
-    ] {
-        let folder = Folder::new();
-        let first = folder.open().await;
-        for number in 0..50 {
-            first.put(&key(&number.to_string()), stored("r.example/one", 0..100, 1));
-        }
-        assert!(Arc::clone(&first).flush().await);
-        drop(first);
-        let mut bytes = std::fs::read(folder.file()).unwrap();
-        damage(&mut bytes);
-        std::fs::write(folder.file(), &bytes).unwrap();
-
-        let second = folder.open().await;
-        assert_eq!(contents(&second), []);
-        assert_eq!(size(&folder.aside()), u64::try_from(bytes.len()).unwrap());
-        second.put(&key("one"), stored("r.example/one", 0..10, 1));
-        assert!(Arc::clone(&second).flush().await);
-        drop(second);
-        assert_eq!(contents(&*folder.open().await).len(), 1);
+    let cut_off: Damage = |bytes| bytes.truncate(100);
+    let overwritten: Damage = |bytes| bytes.fill(0x5a);
+    for damage in [cut_off, overwritten] {
+        let (folder, found) = damaged(damage).await;
+        assert_eq!(found, []);
+        assert!(folder.aside().exists());
     }
+}
+
+#[tokio::test]
+async fn of_a_file_with_damaged_pages_nothing_wrong_is_read() {
+    for step in [7, 997, 40_009] {
+        let (_folder, found) = match step {
+            7 => damaged(|bytes| flip(bytes, 7)).await,
+            997 => damaged(|bytes| flip(bytes, 997)).await,
+            _ => damaged(|bytes| flip(bytes, 40_009)).await,
+        };
+        let whole = StoredTags {
+            is_restored: true,
+            ..stored("r.example/one", 0..100, 1)
+        };
+        assert!(
+            found.iter().all(|(_, stored)| *stored == whole),
+            "every {step} bytes"
+        );
+    }
+}
+
+/// Damages what lies behind the head of the file.
+fn flip(bytes: &mut [u8], step: usize) {
+    bytes
+        .iter_mut()
+        .skip(4096)
+        .step_by(step)
+        .for_each(|byte| *byte ^= 0xff);
 }
 
 #[tokio::test]

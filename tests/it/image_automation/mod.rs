@@ -7,3 +7,4 @@ mod policies;
 mod proxies;
 mod registries;
 mod repositories;
+mod restart;
