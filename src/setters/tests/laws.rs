@@ -35,7 +35,7 @@ const SCALARS: [&str; 14] = [
 ];
 
 /// Pieces that make hostile texts more often YAML than random characters do.
-const PIECES: [&str; 40] = [
+const PIECES: [&str; 42] = [
     "a",
     ":",
     ": ",
@@ -74,6 +74,8 @@ const PIECES: [&str; 40] = [
     "{{ .x }}",
     "{{",
     "old",
+    "\"old\"# {\"$imagepolicy\": \"ns:policy\"}\n",
+    "#{\"$imagepolicy\": \"ns:policy\"}\n",
     " # {\"$imagepolicy\": \"ns:policy\"}\n",
     "# {\"$imagepolicy\": \"ns:policy:tag\"}\n",
 ];

@@ -4,3 +4,4 @@ mod automations;
 mod fixture;
 mod policies;
 mod repositories;
+mod skipped_markers;
