@@ -196,7 +196,10 @@ fn known_policies(
                 continue;
             }
         };
-        for manifest in manifests.into_iter().filter(|manifest| manifest.kind == "ImagePolicy") {
+        for manifest in manifests
+            .into_iter()
+            .filter(|manifest| manifest.kind == "ImagePolicy")
+        {
             let reflection = manifest
                 .value
                 .pointer("/spec/digestReflectionPolicy")

@@ -255,8 +255,10 @@ impl ImagePolicyReconciler {
         self.registry.digest(image, tag, &access).await.map_err(|error| {
             let origin = registry_access::origin(repository, &error);
             let reference = format!("{image}:{tag}");
-            failed(format!("failed fetching descriptor for {reference:?}: {error}{origin}"))
-                .diagnosed(Diagnosis::of_scan(&error))
+            failed(format!(
+                "failed fetching descriptor for {reference:?}: {error}{origin}"
+            ))
+            .diagnosed(Diagnosis::of_scan(&error))
         })
     }
 }

@@ -11,7 +11,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, fchmod, fchown, fstat, openat, renameat, statat};
+use rustix::fs::{
+    AtFlags, Dir, FileType, Mode, OFlags, Stat, fchmod, fchown, fstat, openat, renameat, statat,
+};
 use rustix::fs::{Gid, Uid, open, unlinkat};
 use rustix::io::Errno;
 
@@ -88,7 +90,9 @@ impl VisitedFile<'_> {
         let now = statat(self.folder, self.name, AtFlags::SYMLINK_NOFOLLOW)?;
         let version = |stat: &Stat| (stat.st_ino, stat.st_size, stat.st_mtime, stat.st_mtime_nsec);
         if version(&now) != version(old) {
-            return Err(io::Error::other("the file was changed meanwhile; run the command again"));
+            return Err(io::Error::other(
+                "the file was changed meanwhile; run the command again",
+            ));
         }
         Ok(renameat(self.folder, name, self.folder, self.name)?)
     }
@@ -153,7 +157,10 @@ impl Directory {
                 let stat = statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW).map_err(error)?;
                 if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile {
                     let prefix = path.strip_suffix(name).unwrap_or_default().to_owned();
-                    return Ok(Job::Files(Arc::new(Folder { folder, prefix }), vec![name.to_owned()]));
+                    return Ok(Job::Files(
+                        Arc::new(Folder { folder, prefix }),
+                        vec![name.to_owned()],
+                    ));
                 }
             }
             folder = openat(&folder, name, flags | OFlags::NOFOLLOW, Mode::empty()).map_err(error)?;
@@ -379,7 +386,10 @@ impl<W, V> Walk<'_, W, V> {
         }
         while !names.is_empty() {
             let rest = names.split_off(names.len().min(BATCH));
-            more.push(Job::Files(Arc::clone(folder), std::mem::replace(&mut names, rest)));
+            more.push(Job::Files(
+                Arc::clone(folder),
+                std::mem::replace(&mut names, rest),
+            ));
         }
     }
 

@@ -72,10 +72,7 @@ impl Skipped {
             SkipReason::NotSelected(policy) => policy.namespace == namespace,
             // Whose it was meant to be is not known.
             SkipReason::Impossible(ImpossibleReason::Malformed(_)) => true,
-            _ => self
-                .setter
-                .split_once(':')
-                .is_none_or(|(of, _)| of == namespace),
+            _ => self.setter.split_once(':').is_none_or(|(of, _)| of == namespace),
         }
     }
 }
@@ -329,7 +326,13 @@ mod tests {
         assert!(!skipped("other:p", no_scalar()).concerns("ns"));
         assert!(!skipped("other:p", SkipReason::Unsafe).concerns("ns"));
         let malformed = ImpossibleReason::Malformed(crate::setters::MalformedMarker::TextBehind);
-        assert!(skipped("# {\"$imagepolicy\": \"other:p\"} x", SkipReason::Impossible(malformed)).concerns("ns"));
+        assert!(
+            skipped(
+                "# {\"$imagepolicy\": \"other:p\"} x",
+                SkipReason::Impossible(malformed)
+            )
+            .concerns("ns")
+        );
     }
 
     #[test]

@@ -99,10 +99,17 @@ mod tests {
             reason: SkipReason::Impossible(ImpossibleReason::NoScalar),
         };
         let skipped = BTreeMap::from([
-            ("apps/a.yaml".to_owned(), vec![impossible, not_selected(9, "gone")]),
+            (
+                "apps/a.yaml".to_owned(),
+                vec![impossible, not_selected(9, "gone")],
+            ),
             (
                 "apps/b.yaml".to_owned(),
-                vec![not_selected(1, "new"), not_selected(2, "new"), not_selected(3, "other")],
+                vec![
+                    not_selected(1, "new"),
+                    not_selected(2, "new"),
+                    not_selected(3, "other"),
+                ],
             ),
         ]);
         let waiting = BTreeSet::from([PolicyKey::new("team", "new"), PolicyKey::new("team", "other")]);
@@ -116,12 +123,17 @@ mod tests {
 
     #[test]
     fn twenty_markers_are_named_and_the_others_counted() {
-        let list: Vec<Skipped> = (1..=25).map(|line| not_selected(line, &"x".repeat(500))).collect();
+        let list: Vec<Skipped> = (1..=25)
+            .map(|line| not_selected(line, &"x".repeat(500)))
+            .collect();
         let text = message(&BTreeMap::from([("a.yaml".to_owned(), list)]), &BTreeSet::new()).unwrap();
         assert_eq!(text.lines().count(), 21);
         assert!(text.ends_with("\nand 5 more"), "{text}");
         assert!(text.lines().all(|line| !line.contains(&"x".repeat(501))));
-        assert!(text.starts_with(&format!("a.yaml:1: team:{}...: ", "x".repeat(115))), "{text}");
+        assert!(
+            text.starts_with(&format!("a.yaml:1: team:{}...: ", "x".repeat(115))),
+            "{text}"
+        );
     }
 
     #[test]
@@ -131,8 +143,14 @@ mod tests {
         assert_eq!(news(None, None), None);
         assert_eq!(news(None, Some(&waits)), None);
         assert_eq!(news(Some(&both), Some("a.yaml:1: x: y")), None);
-        assert_eq!(news(Some(&waits), Some(&both)).unwrap(), "skipped markers:\na.yaml:1: x: y");
-        assert_eq!(news(Some(&both), Some(&waits)).unwrap(), "no marker is skipped any more");
+        assert_eq!(
+            news(Some(&waits), Some(&both)).unwrap(),
+            "skipped markers:\na.yaml:1: x: y"
+        );
+        assert_eq!(
+            news(Some(&both), Some(&waits)).unwrap(),
+            "no marker is skipped any more"
+        );
         assert_eq!(news(Some(&both), None).unwrap(), "no marker is skipped any more");
     }
 }

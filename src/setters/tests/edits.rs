@@ -97,11 +97,19 @@ fn the_style_of_the_scalar_stays(#[case] template: &str, #[case] old: &str, #[ca
 #[case::double("image: OLD# @\nb: c\n", "\"old\"", "\"index.repo.fake/updated:v1.0.1\"")]
 #[case::single("list:\n- OLD# @\n", "'old'", "'index.repo.fake/updated:v1.0.1'")]
 #[case::without_any_space("image: OLD#@\nb: 'x'# c\n", "\"old\"", "\"index.repo.fake/updated:v1.0.1\"")]
-#[case::in_flow("a: {\n  b: OLD,# @\n  c: OLD# @\n}\n", "\"old\"", "\"index.repo.fake/updated:v1.0.1\"")]
+#[case::in_flow(
+    "a: {\n  b: OLD,# @\n  c: OLD# @\n}\n",
+    "\"old\"",
+    "\"index.repo.fake/updated:v1.0.1\""
+)]
 #[case::block_scalar("image: |# @\n  OLD\n", "old", NEW)]
 #[case::other_comments("a: [b]# é\nc: {d: e}#f\nimage: OLD # @\n", "old", NEW)]
 #[case::no_yaml("\t:\nimage: OLD# @\n", "\"old\"", "\"index.repo.fake/updated:v1.0.1\"")]
-fn a_comment_right_behind_a_quote_or_a_bracket_is_one(#[case] template: &str, #[case] old: &str, #[case] new: &str) {
+fn a_comment_right_behind_a_quote_or_a_bracket_is_one(
+    #[case] template: &str,
+    #[case] old: &str,
+    #[case] new: &str,
+) {
     check(template, old, new);
 }
 

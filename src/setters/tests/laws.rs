@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 
-use super::super::{locate, set};
+use super::super::{SkipReason, locate, set, settled};
 use super::*;
 
 const MARKERS: [&str; 8] = [
@@ -121,6 +121,12 @@ fn assert_laws(before: &[u8]) -> usize {
     let located = locate(before);
     let edited = set(before, &selections());
     assert_eq!(edited.content.is_none(), edited.changes.is_empty());
+    match settled(&located, &selections()) {
+        Some(skipped) => assert_eq!((&edited.content, &edited.skipped), (&None, &skipped)),
+        None => {
+            assert!(edited.content.is_some() || edited.skipped.iter().any(|s| s.reason == SkipReason::Unsafe))
+        }
+    }
     let Some(after) = &edited.content else {
         return 0;
     };

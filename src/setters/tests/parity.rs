@@ -68,44 +68,45 @@ fn selections() -> Selections {
         .collect()
 }
 
-/// What differs between what we set and what the original sets, where that is comparable.
-fn difference(case: &Case, selections: &Selections) -> Option<String> {
-    let text = &case.args[0];
-    let expected = case.expected()?;
-    let edited = setters::set(text.as_bytes(), selections);
+/// What differs between what we set and what the original sets.
+#[derive(Debug, Default)]
+struct Difference {
+    /// What the original alone sets, and we report as skipped.
+    reported: Vec<[String; 3]>,
+    /// What the original alone sets, without a word from us.
+    missed: Vec<[String; 3]>,
+    /// What we alone set.
+    ours: Vec<[String; 3]>,
+}
+
+/// Compares where that is possible: where the original can read the text.
+fn difference(case: &Case, selections: &Selections) -> Difference {
+    let mut difference = Difference::default();
+    let Some(expected) = case.expected() else {
+        return difference;
+    };
+    let edited = setters::set(case.args[0].as_bytes(), selections);
     let changes = edited.changes.iter();
-    let mut ours: Vec<[String; 3]> = changes
+    difference.ours = changes
         .map(|change| [change.marker.to_string(), change.old.clone(), change.new.clone()])
         .collect();
-    // A block scalar of several lines, or one that would have none, is left alone and reported.
-    let is_left_alone = |reason: &SkipReason| {
-        matches!(
-            reason,
-            SkipReason::Unsafe | SkipReason::Impossible(ImpossibleReason::BlockLines | ImpossibleReason::EmptyValue)
-        )
-    };
-    let mut left_alone: Vec<&str> = edited
-        .skipped
-        .iter()
-        .filter(|skipped| is_left_alone(&skipped.reason))
-        .map(|skipped| skipped.setter.as_str())
-        .collect();
-    let mut missing = Vec::new();
-    for change in &expected {
-        if let Some(found) = ours.iter().position(|ours| ours == change) {
-            ours.swap_remove(found);
-        } else if let Some(found) = left_alone.iter().position(|setter| *setter == change[0]) {
-            left_alone.swap_remove(found);
-        } else {
-            missing.push(change);
+    for change in expected {
+        if let Some(found) = difference.ours.iter().position(|ours| *ours == change) {
+            difference.ours.swap_remove(found);
+            continue;
+        }
+        let skipped = edited.skipped.iter().find(|skipped| skipped.setter == change[0]);
+        match skipped.map(|skipped| &skipped.reason) {
+            // A block scalar that has not exactly one line, or would have none, is left alone on purpose.
+            Some(
+                SkipReason::Unsafe
+                | SkipReason::Impossible(ImpossibleReason::BlockLines | ImpossibleReason::EmptyValue),
+            ) => {}
+            Some(_) => difference.reported.push(change),
+            None => difference.missed.push(change),
         }
     }
-    (!missing.is_empty() || !ours.is_empty()).then(|| {
-        format!(
-            "{text:?}\n  only the original {missing:?}\n  only ours {ours:?}\n  skipped {:?}",
-            edited.skipped
-        )
-    })
+    difference
 }
 
 /// Texts with which we differ, and why.
@@ -118,7 +119,10 @@ const DIFFERENT: [(&str, &str); 3] = [
         "a: x # {\"$imagepolicy\": \"ns:a\"}\na: y",
         "a repeated key; the original sees its first value alone",
     ),
-    ("\"ns:gone\", \"$ref\"", "two forms of a marker in one, of which the first names no policy"),
+    (
+        "\"ns:gone\", \"$ref\"",
+        "two forms of a marker in one, of which the first names no policy",
+    ),
 ];
 
 #[test]
@@ -128,17 +132,13 @@ fn what_the_original_sets_is_set_and_nothing_else() {
     let comparable = cases.iter().filter(|case| case.error.is_none()).count();
     assert!(comparable >= 150, "{comparable} cases that the original reads");
     let selections = selections();
-    let differences: Vec<String> = cases
-        .iter()
-        .filter(|case| !DIFFERENT.iter().any(|(text, _)| case.args[0].contains(text)))
-        .filter_map(|case| difference(case, &selections))
-        .collect();
-    assert!(
-        differences.is_empty(),
-        "{} differences\n{}",
-        differences.len(),
-        differences.join("\n")
-    );
+    for case in cases {
+        let difference = difference(&case, &selections);
+        let is_same =
+            difference.reported.is_empty() && difference.missed.is_empty() && difference.ours.is_empty();
+        let is_known = DIFFERENT.iter().any(|(text, _)| case.args[0].contains(text));
+        assert_eq!(is_same, !is_known, "{:?}\n{difference:#?}", case.args[0]);
+    }
 }
 
 /// Asks the original for all answers, in order.
@@ -197,10 +197,15 @@ fn random_texts_are_set_as_the_original_sets_them() {
     let answered = ask(questions);
     let read = answered.iter().filter(|case| case.error.is_none()).count();
     let set: usize = answered.iter().map(|case| case.answer.len()).sum();
-    let mut differences: Vec<String> = answered
-        .iter()
-        .filter_map(|case| difference(case, &selections))
-        .collect();
+    let mut reported = 0;
+    let mut differences = Vec::new();
+    for case in &answered {
+        let difference = difference(case, &selections);
+        reported += difference.reported.len();
+        if !(difference.missed.is_empty() && difference.ours.is_empty()) {
+            differences.push(format!("{:?}\n{difference:?}", case.args[0]));
+        }
+    }
     // What we edited is read by the original too: it differs in the values that we say and in nothing else.
     let (questions, counts): (Vec<Case>, Vec<usize>) = edits.into_iter().unzip();
     for (case, count) in ask(questions).into_iter().zip(counts) {
@@ -215,7 +220,12 @@ fn random_texts_are_set_as_the_original_sets_them() {
             ));
         }
     }
-    println!("{cases} texts from seed {seed}, of which the original reads {read} and sets {set} scalars");
+    println!(
+        "{cases} texts from seed {seed}, of which the original reads {read} and sets {set} scalars; {reported} of them are \
+         reported instead"
+    );
+    // Comments whose indentation fits nothing around them: the original has a rule for each, and we leave them alone.
+    assert!(reported * 50 < set, "{reported} of {set}");
     let shown: Vec<&str> = differences.iter().take(MAX_SHOWN).map(String::as_str).collect();
     assert!(
         differences.is_empty(),

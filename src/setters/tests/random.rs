@@ -15,8 +15,8 @@ const VALUES: [&str; 16] = [
     "[a, b]",
     "{a: b}",
     "",
-    "\"a\\\n    b\"",
-    "old\n      more",
+    "\"a\\\nI b\"",
+    "old\nI more",
 ];
 
 /// A source of texts that a seed decides.
@@ -96,6 +96,8 @@ impl Random {
     fn value(&mut self, indent: usize) -> String {
         let limit = if self.chance(70) { 9 } else { VALUES.len() };
         let value = VALUES[self.below(limit)].replace('N', &format!("n{}", self.number()));
+        // What continues a value stands deeper than its key.
+        let value = value.replace('I', &" ".repeat(indent + 6));
         let comment = if value.ends_with(['"', '\'']) && self.chance(5) {
             self.comment()
         } else {
@@ -133,7 +135,11 @@ impl Random {
     }
 
     fn entry(&mut self, indent: usize, depth: usize, lines: &mut Vec<String>, start: &str) {
-        let kind = if depth == 0 { 60 + self.below(40) } else { self.below(100) };
+        let kind = if depth == 0 {
+            60 + self.below(40)
+        } else {
+            self.below(100)
+        };
         match kind {
             0..20 => {
                 lines.push(format!("{start}{}", self.behind(15)));
@@ -161,7 +167,11 @@ impl Random {
             match self.below(100) {
                 0..65 => lines.push(format!("{dash} {}", self.value(indent)).trim_end().to_owned()),
                 65..75 => lines.push(format!("{dash} a: {}", self.value(indent + 2))),
-                75..83 => lines.push(format!("{dash} - {}", self.value(indent + 2)).trim_end().to_owned()),
+                75..83 => lines.push(
+                    format!("{dash} - {}", self.value(indent + 2))
+                        .trim_end()
+                        .to_owned(),
+                ),
                 83..93 => {
                     lines.push(format!("{dash}{}", self.behind(50)));
                     self.noise(indent + 2, lines);
@@ -182,9 +192,17 @@ impl Random {
         let count = 1 + self.below(3);
         for item in 0..count {
             self.noise(indent + 2, lines);
-            let key = if is_mapping { format!("k{item}: ") } else { String::new() };
+            let key = if is_mapping {
+                format!("k{item}: ")
+            } else {
+                String::new()
+            };
             let value = ["old", "\"old\"", "{x: y}", "[z]"][self.below(4)];
-            let comma = if item + 1 < count || self.chance(30) { "," } else { "" };
+            let comma = if item + 1 < count || self.chance(30) {
+                ","
+            } else {
+                ""
+            };
             lines.push(format!(
                 "{}{key}{value}{comma}{}",
                 " ".repeat(indent + 2),

@@ -119,7 +119,12 @@ async fn a_folder_that_is_a_link_is_not_entered() {
     assert_eq!(fs::read_to_string(outside.path().join("b.yaml")).unwrap(), FILE);
     // The folder that the user names may be a link.
     let named = folder.path().join("apps/outside");
-    assert!(set(&named, &[], POLICIES).await.success().starts_with("b.yaml:1  "));
+    assert!(
+        set(&named, &[], POLICIES)
+            .await
+            .success()
+            .starts_with("b.yaml:1  ")
+    );
 }
 
 #[tokio::test]
@@ -128,7 +133,11 @@ async fn many_files_in_one_folder_are_set_in_order_and_leave_nothing_behind() {
     for number in 0..500 {
         fs::create_dir_all(folder.path().join(format!("x/{}/y", number % 7))).unwrap();
         fs::write(folder.path().join(format!("a{number:03}.yml")), FILE).unwrap();
-        fs::write(folder.path().join(format!("x/{}/y/{number}.yaml", number % 7)), FILE).unwrap();
+        fs::write(
+            folder.path().join(format!("x/{}/y/{number}.yaml", number % 7)),
+            FILE,
+        )
+        .unwrap();
     }
     let run = set(folder.path(), &[], POLICIES).await;
     let lines: Vec<&str> = run.success().lines().collect();
@@ -149,7 +158,11 @@ async fn a_file_that_is_too_large_stops_no_other() {
     let large = fs::File::create(folder.path().join("apps/large.yaml")).unwrap();
     large.set_len(17 << 20).unwrap();
     let run = set(folder.path(), &[], POLICIES).await;
-    assert!(run.failure(1).contains("apps/large.yaml is larger than 16 MiB"), "{}", run.stderr);
+    assert!(
+        run.failure(1).contains("apps/large.yaml is larger than 16 MiB"),
+        "{}",
+        run.stderr
+    );
     assert_eq!(run.stdout.lines().count(), 2, "{}", run.stdout);
 }
 

@@ -253,9 +253,16 @@ async fn what_is_wrong_with_one_policy_is_said_there_in_flux_words() {
         assert_eq!(ready(&policy).unwrap().reason, *reason, "{name}");
         assert_eq!(holds(&policy, "Stalled"), *is_stalled, "{name}");
         assert_eq!(holds(&policy, "Reconciling"), !is_stalled, "{name}");
-        let observed = policy.status.as_ref().and_then(|status| status.observed_generation);
+        let observed = policy
+            .status
+            .as_ref()
+            .and_then(|status| status.observed_generation);
         // As in Flux, what is tried again has not been observed yet; the schema's default is -1.
-        assert_eq!(observed == policy.metadata.generation, *is_stalled, "{name}: {observed:?}");
+        assert_eq!(
+            observed == policy.metadata.generation,
+            *is_stalled,
+            "{name}: {observed:?}"
+        );
     }
     // One that is mended is reconciled at once.
     let mended = json!({ "spec": { "policy": { "semver": { "range": "1.x" } } } });
@@ -282,16 +289,23 @@ async fn a_digest_that_cannot_be_had_fails_the_policy_and_keeps_the_selection() 
         .patch::<ImagePolicy>("app", json!({ "spec": { "digestReflectionPolicy": "Never" } }))
         .await;
     let without = |policy: &ImagePolicy| {
-        let latest = policy.status.as_ref().and_then(|status| status.latest_ref.as_ref());
+        let latest = policy
+            .status
+            .as_ref()
+            .and_then(|status| status.latest_ref.as_ref());
         latest.is_some_and(|latest| latest.digest.is_none())
     };
     fixture.until("app", without).await;
     fixture
-        .patch::<ImagePolicy>("app", json!({ "spec": { "digestReflectionPolicy": "IfNotPresent" } }))
+        .patch::<ImagePolicy>(
+            "app",
+            json!({ "spec": { "digestReflectionPolicy": "IfNotPresent" } }),
+        )
         .await;
     let message = fixture.ready::<ImagePolicy>("app", "False", "Failed").await;
-    let expected =
-        format!("failed fetching digest of {image}:1.0.0: failed fetching descriptor for \"{image}:1.0.0\": ");
+    let expected = format!(
+        "failed fetching digest of {image}:1.0.0: failed fetching descriptor for \"{image}:1.0.0\": "
+    );
     assert!(message.contains(&expected), "{message}");
     let policy: ImagePolicy = fixture.get("app").await;
     assert_eq!(tag(&policy).as_deref(), Some("1.0.0"));

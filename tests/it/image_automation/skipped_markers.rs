@@ -25,7 +25,10 @@ fn skipped(automation: &ImageUpdateAutomation) -> Option<String> {
     let found = conditions
         .iter()
         .find(|condition| condition.type_ == "MarkersSkipped")?;
-    assert_eq!((found.status.as_str(), found.reason.as_str()), ("True", "MarkersSkipped"));
+    assert_eq!(
+        (found.status.as_str(), found.reason.as_str()),
+        ("True", "MarkersSkipped")
+    );
     Some(found.message.clone())
 }
 
@@ -34,7 +37,10 @@ async fn until_told(fixture: &Fixture, start: &str) -> Event {
         let events = fixture.events("apps").await;
         let told = events.iter().find(|event| {
             event.reason.as_deref() == Some("MarkersSkipped")
-                && event.message.as_deref().is_some_and(|message| message.starts_with(start))
+                && event
+                    .message
+                    .as_deref()
+                    .is_some_and(|message| message.starts_with(start))
         });
         told.cloned().ok_or_else(|| format!("{events:#?}"))
     })
