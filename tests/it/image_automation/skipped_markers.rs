@@ -69,7 +69,12 @@ async fn skipped_markers_are_named_until_they_are_mended() {
             .create_in::<ImagePolicy>(namespace, name, &[("team", label)], spec)
             .await;
     }
+    // Once they have a status, the controller knows of all of them.
     fixture.ready::<ImagePolicy>("app", "True", "Succeeded").await;
+    fixture.ready::<ImagePolicy>("foreign", "True", "Succeeded").await;
+    fixture
+        .ready::<ImagePolicy>("waiting", "False", "DependencyNotReady")
+        .await;
     let spec: Value = json!({
         "interval": "1h",
         "sourceRef": { "kind": "GitRepository", "name": "fleet" },
