@@ -8,3 +8,4 @@ mod proxies;
 mod registries;
 mod repositories;
 mod restart;
+mod skipped_markers;
