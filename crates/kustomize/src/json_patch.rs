@@ -2,6 +2,8 @@
 
 use fluxbot_yaml::{Reading, Value};
 
+use crate::json::through_floats;
+
 /// One operation.
 #[derive(Debug, Clone)]
 pub(crate) struct Operation {
@@ -38,18 +40,13 @@ fn operation(item: Value) -> Result<Operation, String> {
         kind,
         path,
         from,
-        value: fields.remove("value").map(written),
+        value: fields.remove("value").map(through_floats),
     })
-}
-
-/// A value as it comes out of JSON, where every null is written.
-fn written(value: Value) -> Value {
-    serde_json::Value::from(value).into()
 }
 
 /// Applies a patch to an object.
 pub(crate) fn apply(object: Value, operations: &[Operation]) -> Result<Value, String> {
-    let mut object = written(object);
+    let mut object = through_floats(object);
     for operation in operations {
         let path = &operation.path;
         let missing = |what: &str, key: &str| {

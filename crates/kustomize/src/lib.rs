@@ -6,7 +6,11 @@
 #![cfg_attr(doctest, doc = include_str!("../README.md"))]
 
 mod accumulate;
+mod cache;
+mod crds;
+mod decode;
 mod error;
+mod field_path;
 mod fields;
 mod files;
 mod finish;
@@ -14,20 +18,29 @@ pub mod flux;
 mod generate;
 mod hash;
 mod id;
+mod json;
 mod json_patch;
 mod kustomization;
 mod merge;
 mod objects;
 mod options;
 mod order;
+mod origin;
 mod patch;
+mod plugins;
 mod references;
+mod remote;
+mod replacement;
 mod resource;
+mod resources;
+mod scalar;
 mod schema;
 mod selector;
-mod transform;
+mod transformers;
 mod tree;
+mod vars;
 
+pub use cache::Cache;
 pub use error::BuildError;
 pub use files::{Entry, Files, FilesError, Inputs, Kind, MemoryFiles};
 pub use options::{Limits, LoadRestrictor, Options, Remote, RemoteContent, RemoteError, Reorder};
@@ -77,7 +90,7 @@ impl Built {
 /// Builds the kustomization in the folder `path` of a tree, `""` being the root.
 ///
 /// The result depends on nothing but the arguments; builds may run in parallel. Follows `kustomize build` of kustomize api
-/// v0.21.2; fields that are not supported are refused by name.
+/// v0.21.2; what is not supported (Helm charts, and plugins that are programs) is refused by name.
 pub fn build(files: &dyn Files, path: &str, options: &Options<'_>) -> Result<Built, BuildError> {
     let root =
         tree::join("", path).ok_or_else(|| BuildError::at(path, "the path leaves the tree of files"))?;
