@@ -59,7 +59,7 @@ fn add(table: &mut FieldTable, kind: &str, document: &Value, name: &str, path: &
             path: path.join("/"),
             ..FieldSpec::default()
         };
-        let mut put = |fields: &mut Vec<FieldSpec>| {
+        let put = |fields: &mut Vec<FieldSpec>| {
             let new = field(path);
             if !fields.contains(&new) {
                 fields.push(new);

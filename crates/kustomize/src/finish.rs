@@ -37,6 +37,12 @@ pub(crate) fn build(
         })?;
         vars::resolve(&all.vars, &table.var_references, &mut resources)
             .map_err(|reason| fail(format!("vars: {reason}")))?;
+        for resource in &resources {
+            check(resource).map_err(|reason| {
+                let origin = &resource.origin;
+                fail(format!("{}:{}: {reason}", origin.path, origin.line))
+            })?;
+        }
         resources.retain(|resource| {
             let local = resource.annotation(LOCAL);
             local.is_none_or(|value| value == "false")
@@ -65,6 +71,18 @@ pub(crate) fn build(
             .collect(),
         inputs: tree.into_inputs(),
     })
+}
+
+/// Checks that an object still is one: patches may take anything away.
+fn check(resource: &Resource) -> Result<(), String> {
+    let kind = resource.kind();
+    if kind.is_empty() {
+        return Err(format!("missing kind in object {}", resource.id()));
+    }
+    if resource.name().is_empty() && !kind.ends_with("List") {
+        return Err(format!("missing metadata.name in object {}", resource.id()));
+    }
+    Ok(())
 }
 
 /// What is done to an object last.

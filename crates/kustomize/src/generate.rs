@@ -68,7 +68,6 @@ pub(crate) fn one(
     let options = merged_options(generator.options.as_ref(), global);
     let mut pairs: BTreeMap<String, Vec<u8>> = BTreeMap::new();
     for (key, value) in sources(tree, target, generator, &fail)? {
-        check_key(&key).map_err(&fail)?;
         if pairs.contains_key(&key) {
             return Err(fail(format!(
                 "configmap {name} illegally repeats the key `{key}`"
@@ -94,6 +93,7 @@ pub(crate) fn one(
             &generator.secret_type
         };
         object.insert("type".to_owned(), secret_type.into());
+        object.insert("data".to_owned(), Value::Map(Map::new()));
     }
     for (key, value) in pairs {
         let (field, text) = match String::from_utf8(value) {
@@ -214,37 +214,12 @@ fn environment(content: &[u8], pairs: &mut Pairs) -> Result<(), String> {
             continue;
         }
         let (key, value) = line.split_once('=').unwrap_or((line, ""));
-        let valid = key
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
-            && !key.starts_with(|c: char| c.is_ascii_digit())
-            && !key.is_empty()
-            && key != "."
-            && !key.starts_with("..");
-        if !valid {
-            return Err(format!(
-                "line {number} has no valid name of a variable before the '='"
-            ));
+        if key.is_empty() {
+            continue;
         }
         pairs.push((key.to_owned(), value.as_bytes().to_vec()));
     }
     Ok(())
-}
-
-fn check_key(key: &str) -> Result<(), String> {
-    let valid = !key.is_empty()
-        && key.len() <= 253
-        && key != "."
-        && !key.starts_with("..")
-        && key
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
-    if valid {
-        return Ok(());
-    }
-    Err(format!(
-        "\"{key}\" is not a valid key name: a valid config key must consist of alphanumeric characters, '-', '_' or '.'"
-    ))
 }
 
 /// Base64 in lines of 70 characters, each with a break as soon as there is more than one.

@@ -124,10 +124,10 @@ pub(crate) fn through_floats(value: Value) -> Value {
     }
 }
 
-/// The digits of a float without a fraction: an integer as long as it fits into one.
+/// The digits of a float without a fraction, as Go's JSON encoder has them: up to 1e21 all of them.
 fn go_float(float: f64) -> String {
-    if float.abs() < 1e19 {
-        format!("{float:.0}")
+    if float.abs() < 1e21 {
+        format!("{float}")
     } else {
         format!("{float:e}")
     }

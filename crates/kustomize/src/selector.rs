@@ -186,14 +186,41 @@ fn end_of_requirement(text: &str) -> usize {
     text.len()
 }
 
+/// Whether a text may be the key of a label: a name, which a domain may precede.
+fn is_key(text: &str) -> bool {
+    let (domain, name) = match text.split_once('/') {
+        Some((domain, name)) => (Some(domain), name),
+        None => (None, text),
+    };
+    let is_domain = |domain: &str| {
+        !domain.is_empty()
+            && domain.len() <= 253
+            && domain.split('.').all(|part| {
+                !part.is_empty()
+                    && !part.starts_with('-')
+                    && !part.ends_with('-')
+                    && part
+                        .chars()
+                        .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+            })
+    };
+    !name.is_empty() && is_value(name) && domain.is_none_or(is_domain)
+}
+
+/// Whether a text may be the value of a label.
+fn is_value(text: &str) -> bool {
+    text.len() <= 63
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+        && text.starts_with(|c: char| c.is_ascii_alphanumeric()) == !text.is_empty()
+        && text.ends_with(|c: char| c.is_ascii_alphanumeric()) == !text.is_empty()
+}
+
 fn requirement(text: &str) -> Option<Requirement> {
     let key_of = |text: &str| {
         let text = text.trim();
-        let valid = !text.is_empty()
-            && text
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/'));
-        valid.then(|| text.to_owned())
+        is_key(text).then(|| text.to_owned())
     };
     if let Some(key) = text.strip_prefix('!') {
         return Some(Requirement {
@@ -201,26 +228,32 @@ fn requirement(text: &str) -> Option<Requirement> {
             operator: Operator::Absent,
         });
     }
-    let one = |value: &str| vec![value.trim().to_owned()];
-    let (key, operator) = if let Some((key, value)) = text.split_once("!=") {
-        (key, Operator::NotIn(one(value)))
-    } else if let Some((key, value)) = text.split_once("==") {
-        (key, Operator::In(one(value)))
-    } else if let Some((key, value)) = text.split_once('=') {
-        (key, Operator::In(one(value)))
-    } else if let Some((key, value)) = text.split_once('>') {
-        (key, Operator::Greater(value.trim().parse().ok()?))
-    } else if let Some((key, value)) = text.split_once('<') {
-        (key, Operator::Less(value.trim().parse().ok()?))
-    } else if let Some((before, values)) = text.split_once('(') {
+    let one = |value: &str| {
+        let value = value.trim();
+        is_value(value).then(|| vec![value.to_owned()])
+    };
+    let (key, operator) = if let Some((before, values)) = text.split_once('(') {
         let values = values.trim().strip_suffix(')')?;
-        let values = values.split(',').map(|value| value.trim().to_owned()).collect();
+        let values: Vec<String> = values.split(',').map(|value| value.trim().to_owned()).collect();
+        if !values.iter().all(|value| is_value(value)) {
+            return None;
+        }
         let (key, word) = before.trim().rsplit_once(char::is_whitespace)?;
         match word {
             "in" => (key, Operator::In(values)),
             "notin" => (key, Operator::NotIn(values)),
             _ => return None,
         }
+    } else if let Some((key, value)) = text.split_once("!=") {
+        (key, Operator::NotIn(one(value)?))
+    } else if let Some((key, value)) = text.split_once("==") {
+        (key, Operator::In(one(value)?))
+    } else if let Some((key, value)) = text.split_once('=') {
+        (key, Operator::In(one(value)?))
+    } else if let Some((key, value)) = text.split_once('>') {
+        (key, Operator::Greater(value.trim().parse().ok()?))
+    } else if let Some((key, value)) = text.split_once('<') {
+        (key, Operator::Less(value.trim().parse().ok()?))
     } else {
         (text, Operator::Exists)
     };
