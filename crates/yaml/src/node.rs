@@ -1,5 +1,7 @@
 //! A value with the place of each part.
 
+use std::ops::Range;
+
 use crate::{Number, Value};
 
 /// A part of a document and the place where it starts.
@@ -11,6 +13,9 @@ pub struct Node {
     pub line: usize,
     /// The column, from 1, in characters.
     pub column: usize,
+    /// The bytes of the text from its first to its last: quotes, tags and anchors included, comments after it not. What an
+    /// alias stands for has the place of the anchor.
+    pub span: Range<usize>,
 }
 
 /// What a part of a document is.

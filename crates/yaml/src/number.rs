@@ -12,9 +12,10 @@ pub struct Number {
 impl Number {
     /// A number as a text has it.
     pub(crate) fn written(text: &str, value: serde_json::Number) -> Self {
-        let own = value.to_string();
+        let is_plain = !text.starts_with(['0', '+', '-']) && text.bytes().all(|byte| byte.is_ascii_digit());
+        let is_same = (is_plain && !value.is_f64()) || value.to_string() == text;
         Self {
-            text: (own != text).then(|| text.into()),
+            text: (!is_same).then(|| text.into()),
             value,
         }
     }
@@ -23,6 +24,21 @@ impl Number {
     #[must_use]
     pub fn value(&self) -> &serde_json::Number {
         &self.value
+    }
+
+    /// A float as Go's JSON encoder would write it and a YAML reader read it again: an integer when it has no fraction and
+    /// fits. `None` for what JSON cannot express.
+    pub(crate) fn of_float(float: f64) -> Option<serde_json::Number> {
+        if float.fract() == 0.0 && float.abs() < 1e21 {
+            let digits = format!("{float:.0}");
+            if let Ok(integer) = digits.parse::<i64>() {
+                return Some(integer.into());
+            }
+            if let Ok(integer) = digits.parse::<u64>() {
+                return Some(integer.into());
+            }
+        }
+        serde_json::Number::from_f64(float)
     }
 }
 
@@ -57,17 +73,31 @@ impl From<i64> for Number {
     }
 }
 
-/// A float as Go's JSON encoder would write it and a YAML reader read it again: an integer when it has no fraction and fits.
-/// `None` for what JSON cannot express.
-pub(crate) fn of_float(float: f64) -> Option<serde_json::Number> {
-    if float.fract() == 0.0 && float.abs() < 1e21 {
-        let digits = format!("{float:.0}");
-        if let Ok(integer) = digits.parse::<i64>() {
-            return Some(integer.into());
-        }
-        if let Ok(integer) = digits.parse::<u64>() {
-            return Some(integer.into());
-        }
+/// A float as Go's `%g` has it with the fewest digits that tell it from its neighbours.
+pub(crate) fn general(float: f64) -> String {
+    general_of(&format!("{float:e}"), &format!("{float}"))
+}
+
+/// A float as Go's `%g` has it for single precision: `sigs.k8s.io/yaml` makes such keys of floats.
+pub(crate) fn single_precision(float: f64) -> String {
+    #[allow(clippy::cast_possible_truncation, reason = "rounding is what is wanted")]
+    let single = float as f32;
+    if single.is_nan() {
+        return ".nan".to_owned();
     }
-    serde_json::Number::from_f64(float)
+    if single.is_infinite() {
+        let sign = if single.is_sign_negative() { "-" } else { "" };
+        return format!("{sign}.inf");
+    }
+    general_of(&format!("{single:e}"), &format!("{single}"))
+}
+
+fn general_of(scientific: &str, decimal: &str) -> String {
+    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((scientific, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    if (-4..6).contains(&exponent) {
+        return decimal.to_owned();
+    }
+    let sign = if exponent < 0 { '-' } else { '+' };
+    format!("{mantissa}e{sign}{:02}", exponent.abs())
 }

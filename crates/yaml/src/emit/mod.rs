@@ -2,10 +2,10 @@
 
 mod order;
 mod scalar;
-
-use serde_json::Value;
+mod source;
 
 use scalar::{Analysis, Style};
+use source::{Shape, Source};
 
 /// The width after which long scalars are folded, in characters.
 const WIDTH: usize = 80;
@@ -19,16 +19,27 @@ const MAX_SIMPLE_KEY: usize = 128;
 /// Writes a value as one YAML document that ends with a line break: keys sorted, strings quoted where they must be, long
 /// lines folded, all byte for byte as `sigs.k8s.io/yaml.Marshal` has it.
 #[must_use]
-pub fn to_string(value: &Value) -> String {
+pub fn to_string(value: &serde_json::Value) -> String {
+    let mut out = String::new();
+    write(value, &mut out);
+    out
+}
+
+/// Writes a value after what `out` holds, which must be nothing or end with a line break. See [`to_string`].
+pub fn write_to(value: &crate::Value, out: &mut String) {
+    write(value, out);
+}
+
+fn write<S: Source>(value: &S, out: &mut String) {
     let mut emitter = Emitter {
-        out: String::new(),
+        out: std::mem::take(out),
         column: 0,
         whitespace: true,
         indention: true,
     };
     emitter.node(value, None, false);
     emitter.write_indent(None);
-    emitter.out
+    *out = emitter.out;
 }
 
 /// Writes characters and knows where it stands.
@@ -48,16 +59,12 @@ fn deeper(indent: Option<usize>) -> usize {
 }
 
 impl Emitter {
-    fn node(&mut self, value: &Value, indent: Option<usize>, in_mapping: bool) {
-        match value {
-            Value::Null => self.plain_word("null", indent),
-            Value::Bool(true) => self.plain_word("true", indent),
-            Value::Bool(false) => self.plain_word("false", indent),
-            Value::Number(number) => self.plain_word(&scalar::number(number), indent),
-            Value::String(text) => self.scalar(text, indent, false),
-            Value::Array(items) if items.is_empty() => self.indicator("[]", true, false, false),
-            Value::Object(fields) if fields.is_empty() => self.indicator("{}", true, false, false),
-            Value::Array(items) => {
+    fn node<S: Source>(&mut self, value: &S, indent: Option<usize>, in_mapping: bool) {
+        match value.shape() {
+            Shape::Word(word) => self.plain_word(&word, indent),
+            Shape::Text(text) => self.scalar(text, indent, false),
+            Shape::List([]) => self.indicator("[]", true, false, false),
+            Shape::List(items) => {
                 // A list in a map stands at the column of its key.
                 let inner = match indent {
                     Some(indent) if in_mapping && !self.indention => indent,
@@ -69,9 +76,9 @@ impl Emitter {
                     self.node(item, Some(inner), false);
                 }
             }
-            Value::Object(fields) => {
+            Shape::Map(fields) if fields.is_empty() => self.indicator("{}", true, false, false),
+            Shape::Map(fields) => {
                 let inner = deeper(indent);
-                let fields: Vec<(&String, &Value)> = fields.iter().collect();
                 for (key, value) in order::sorted(fields) {
                     self.field(key, value, inner);
                 }
@@ -79,7 +86,7 @@ impl Emitter {
         }
     }
 
-    fn field(&mut self, key: &str, value: &Value, indent: usize) {
+    fn field<S: Source>(&mut self, key: &str, value: &S, indent: usize) {
         self.write_indent(Some(indent));
         let is_simple = key.len() <= MAX_SIMPLE_KEY && !Analysis::of(key).multiline;
         if is_simple {

@@ -1,12 +1,13 @@
 //! The order of keys: letters after everything else, digits by the number that they form.
 
 use std::cmp::Ordering;
+use std::sync::LazyLock;
 
 /// Sorts fields by their keys.
 ///
 /// The order of go-yaml is not transitive (`1` < `01` < `0o7` < `1`), which the standard library's sort may answer with a
 /// panic, so the lists are merged here.
-pub(super) fn sorted<'f, V>(fields: Vec<(&'f String, &'f V)>) -> Vec<(&'f String, &'f V)> {
+pub(super) fn sorted<'f, V>(fields: Vec<(&'f str, &'f V)>) -> Vec<(&'f str, &'f V)> {
     if fields.len() < 2 || fields.is_sorted_by(|(one, _), (other, _)| compare(one, other).is_le()) {
         return fields;
     }
@@ -72,11 +73,47 @@ fn digits(text: &[char], from: usize, start: i64) -> (usize, i64) {
     (end, number)
 }
 
+/// The letters and digits outside of ASCII: those of Go's version of Unicode, which is not that of the standard library.
+static CLASSES: LazyLock<Classes> = LazyLock::new(|| Classes::of(include_str!("letters.txt")));
+
+/// Ranges of characters, in order.
+#[derive(Debug, Default)]
+struct Classes {
+    letters: Vec<(u32, u32)>,
+    digits: Vec<(u32, u32)>,
+}
+
+impl Classes {
+    /// Reads lines of `L first last` and `D first last`.
+    fn of(table: &str) -> Self {
+        let mut classes = Self::default();
+        for line in table.lines() {
+            let mut words = line.split(' ');
+            let class = words.next();
+            let mut number = || u32::from_str_radix(words.next()?, 16).ok();
+            let (Some(first), Some(last)) = (number(), number()) else {
+                continue;
+            };
+            match class {
+                Some("L") => classes.letters.push((first, last)),
+                Some("D") => classes.digits.push((first, last)),
+                _ => {}
+            }
+        }
+        classes
+    }
+}
+
+fn is_in(ranges: &[(u32, u32)], character: char) -> bool {
+    let code = u32::from(character);
+    let place = ranges.partition_point(|(_, last)| *last < code);
+    ranges.get(place).is_some_and(|(first, _)| *first <= code)
+}
+
 fn is_letter(character: char) -> bool {
-    // Go's letters are the categories L; Rust's alphabetic characters are a few more, which keys hardly have.
-    character.is_alphabetic()
+    character.is_ascii_alphabetic() || (!character.is_ascii() && is_in(&CLASSES.letters, character))
 }
 
 fn is_digit(character: char) -> bool {
-    character.is_ascii_digit()
+    character.is_ascii_digit() || (!character.is_ascii() && is_in(&CLASSES.digits, character))
 }

@@ -50,25 +50,6 @@ pub(super) fn style(text: &str, analysis: Analysis, simple_key: bool) -> Style {
     style
 }
 
-/// A number as Go formats it: `%d`, or `%g` with the shortest digits.
-pub(super) fn number(number: &serde_json::Number) -> String {
-    match number.as_f64() {
-        Some(float) if number.is_f64() => go_float(float),
-        _ => number.to_string(),
-    }
-}
-
-fn go_float(float: f64) -> String {
-    let scientific = format!("{float:e}");
-    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
-    let exponent: i32 = exponent.parse().unwrap_or(0);
-    if !(-4..6).contains(&exponent) {
-        let sign = if exponent < 0 { '-' } else { '+' };
-        return format!("{mantissa}e{sign}{:02}", exponent.abs());
-    }
-    format!("{float}")
-}
-
 fn is_break(character: char) -> bool {
     matches!(character, '\r' | '\n' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
