@@ -78,12 +78,49 @@ impl Built {
     /// The objects as `kustomize build` prints them: YAML documents with sorted keys, separated by `---` lines.
     #[must_use]
     pub fn to_yaml(&self) -> String {
-        let documents: Vec<String> = self
-            .objects
+        let mut text = String::new();
+        for (index, object) in self.objects.iter().enumerate() {
+            if index > 0 {
+                text.push_str("---\n");
+            }
+            text.push_str(&fluxbot_yaml::to_string(&object.value));
+        }
+        text
+    }
+
+    /// The objects as `kustomize build -o FOLDER` writes them: the name of a file and its text for each.
+    ///
+    /// Names tell group, version, kind and name, and the namespace too when the objects are in several.
+    #[must_use]
+    pub fn to_files(&self) -> Vec<(String, String)> {
+        let field = |object: &Object, path: &str| {
+            let text = object.value.pointer(path).and_then(Value::as_str);
+            text.unwrap_or_default().to_lowercase()
+        };
+        let namespace = |object: &Object| {
+            let version = object.value.get("apiVersion").and_then(Value::as_str);
+            let kind = object.value.get("kind").and_then(Value::as_str);
+            let kinds = schema::Kinds::built_in();
+            if kinds.is_cluster_scoped(version.unwrap_or_default(), kind.unwrap_or_default()) {
+                return None;
+            }
+            let namespace = field(object, "/metadata/namespace");
+            Some(if namespace.is_empty() { "default".to_owned() } else { namespace })
+        };
+        let namespaces: std::collections::BTreeSet<String> =
+            self.objects.iter().filter_map(namespace).collect();
+        let name = |object: &Object| {
+            let kind = field(object, "/apiVersion").replace('/', "_");
+            let name = format!("{kind}_{}_{}.yaml", field(object, "/kind"), field(object, "/metadata/name"));
+            match namespace(object).filter(|_| namespaces.len() > 1) {
+                Some(namespace) => format!("{namespace}_{name}"),
+                None => name,
+            }
+        };
+        self.objects
             .iter()
-            .map(|object| fluxbot_yaml::to_string(&object.value))
-            .collect();
-        documents.join("---\n")
+            .map(|object| (name(object), fluxbot_yaml::to_string(&object.value)))
+            .collect()
     }
 }
 

@@ -52,11 +52,11 @@ pub(crate) fn configuration(path: &str, content: &[u8]) -> Result<Value, BuildEr
 }
 
 fn parse(content: &[u8]) -> Parsed {
-    let text = std::str::from_utf8(content).map_err(|_| Fault {
+    let source = std::str::from_utf8(content).map_err(|_| Fault {
         line: 1,
         reason: "not UTF-8".to_owned(),
     })?;
-    let documents = fluxbot_yaml::parse(text, Reading::Kustomize).map_err(|error| Fault {
+    let documents = fluxbot_yaml::parse(source, Reading::Kustomize).map_err(|error| Fault {
         line: error.line,
         reason: format!("MalformedYAMLError: yaml: {}", error.reason),
     })?;
@@ -95,6 +95,7 @@ fn parse(content: &[u8]) -> Parsed {
         if name.is_empty() && !kind.ends_with("List") {
             return Err(fault(format!("missing metadata.name in object {kind}")));
         }
+        spell_annotations(source, &mut node);
         let value = node.into_value();
         if !matches!(
             value.get("metadata"),
@@ -105,6 +106,28 @@ fn parse(content: &[u8]) -> Parsed {
         found.push((value, line));
     }
     Ok(found)
+}
+
+/// Makes annotations texts as they are written: that is what they are in the end, and a date has lost its form by then.
+fn spell_annotations(text: &str, object: &mut Node) {
+    let Data::Map(fields) = &mut object.data else { return };
+    let Some((_, metadata)) = fields.iter_mut().find(|(key, _)| key == "metadata") else {
+        return;
+    };
+    let Data::Map(fields) = &mut metadata.data else { return };
+    let Some((_, annotations)) = fields.iter_mut().find(|(key, _)| key == "annotations") else {
+        return;
+    };
+    let Data::Map(entries) = &mut annotations.data else { return };
+    for (_, node) in entries {
+        let Some(written) = text.get(node.span.clone()) else {
+            continue;
+        };
+        let is_plain = !written.starts_with(['"', '\'', '|', '>', '!', '&', '*']);
+        if is_plain && matches!(node.data, Data::Bool(_) | Data::Number(_) | Data::String(_)) && !written.contains('\n') {
+            node.data = Data::String(written.to_owned());
+        }
+    }
 }
 
 /// The items of a list. `None` when they are something else.
