@@ -1,0 +1,1 @@
+//! A fuzz run against the original.
