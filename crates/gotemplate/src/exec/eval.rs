@@ -49,7 +49,10 @@ impl<'t> State<'t, '_> {
         };
         let args = Some(command.args.as_slice());
         match &first.kind {
-            ArgKind::Field(names) => self.field_chain(dot, dot, first, names, args, last),
+            ArgKind::Field(names) => {
+                self.at = At::Arg(first);
+                self.field_chain(dot, dot, first, names, args, last)
+            }
             ArgKind::Chain(inner, names) => self.chain(dot, first, inner, names, args, last),
             ArgKind::Identifier(name) => self.function(dot, first, name, At::Command(command), args, last),
             ArgKind::Pipe(pipe) => {
@@ -129,7 +132,6 @@ impl<'t> State<'t, '_> {
         args: Words<'t>,
         last: Option<Operand>,
     ) -> Run<Operand> {
-        self.at = At::Arg(arg);
         let Some((name, before)) = names.split_last() else {
             return Ok(receiver.clone());
         };
@@ -166,6 +168,10 @@ impl<'t> State<'t, '_> {
                     return self.method(dot, object, &signature, name, At::Arg(arg), args, last);
                 }
                 if let Some(value) = object.field(name) {
+                    if !name.starts_with(char::is_uppercase) {
+                        let kind = receiver.type_name();
+                        return self.error(format!("{name} is an unexported field of struct type {kind}"));
+                    }
                     if has_arguments {
                         return self.error(format!("{name} has arguments but cannot be invoked as function"));
                     }

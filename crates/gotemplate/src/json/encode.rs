@@ -74,7 +74,8 @@ impl Encoder {
                 Some(other) => self.value(&other, depth + 1)?,
                 None => {
                     let fields = object.fields();
-                    self.object(fields.iter().map(|(name, value)| (name.as_bytes(), value)), depth)?;
+                    let exported = fields.iter().filter(|(name, _)| name.starts_with(char::is_uppercase));
+                    self.object(exported.map(|(name, value)| (name.as_bytes(), value)), depth)?;
                 }
             },
             Value::Function(_) => return Err(format!("json: unsupported type: {}", value.type_name())),

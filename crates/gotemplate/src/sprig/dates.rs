@@ -72,6 +72,14 @@ impl Object for Time {
         "time.Time".to_owned()
     }
 
+    fn fields(&self) -> Vec<(&'static str, Value)> {
+        vec![
+            ("wall", Value::int64(self.nanosecond())),
+            ("ext", Value::int64(self.seconds())),
+            ("loc", self.format("-07:00:00 MST").into()),
+        ]
+    }
+
     fn method(&self, name: &str) -> Option<Signature> {
         Some(signature(match name {
             "Format" => "s:s",

@@ -76,6 +76,17 @@ impl Object for SemanticVersion {
         "*semver.Version".to_owned()
     }
 
+    fn fields(&self) -> Vec<(&'static str, Value)> {
+        vec![
+            ("major", self.major.into()),
+            ("minor", self.minor.into()),
+            ("patch", self.patch.into()),
+            ("pre", self.prerelease.as_str().into()),
+            ("metadata", self.metadata.as_str().into()),
+            ("original", self.original.as_str().into()),
+        ]
+    }
+
     fn method(&self, name: &str) -> Option<Signature> {
         Some(signature(match name {
             "Major" | "Minor" | "Patch" => ":u",

@@ -32,7 +32,8 @@ pub trait Object: Any + fmt::Debug + Send + Sync {
     /// The name of the type as Go's `%T` prints it, such as `time.Time`; with a leading `*` for a pointer.
     fn type_name(&self) -> String;
 
-    /// The exported fields in the order of their declaration.
+    /// The fields in the order of their declaration. Those whose names start with a small letter are printed and compared
+    /// alone, as Go's unexported fields. Values of a type must have the same fields; they are equal if the fields are.
     fn fields(&self) -> Vec<(&'static str, Value)> {
         Vec::new()
     }
