@@ -100,6 +100,9 @@ const PURE: &[&str] = &[
     "crates/api/src",
     "crates/yaml/src",
     "crates/kustomize/src",
+    "crates/goregexp/src",
+    "crates/gotemplate/src",
+    "crates/semver/src",
 ];
 
 /// What a pure file may not name.
