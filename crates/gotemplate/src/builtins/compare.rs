@@ -85,11 +85,23 @@ fn equal_complex(one: &Value, other: &Value) -> Result<bool, FunctionError> {
         return Ok(one.is_nil() == other.is_nil());
     }
     match (Key::new(one.clone()), Key::new(other.clone())) {
-        (Some(one), Some(other)) => Ok(one == other),
+        (Some(one), Some(other)) if is_comparable(other.value()) => Ok(one == other),
         _ => {
             let (text, kind) = (shown(other, 's'), other.type_name());
             Err(FunctionError::new(format!("non-comparable type {text}: {kind}")))
         }
+    }
+}
+
+/// Whether Go could compare values of the type: structures only if all their fields can be.
+fn is_comparable(value: &Value) -> bool {
+    match value {
+        Value::List(_) | Value::Map(_) | Value::Function(_) => false,
+        Value::Object(object) if !object.type_name().starts_with('*') => {
+            let mut fields = object.fields().into_iter();
+            fields.all(|(name, field)| object.is_interface(name) || is_comparable(&field))
+        }
+        _ => true,
     }
 }
 

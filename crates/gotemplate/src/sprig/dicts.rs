@@ -117,13 +117,17 @@ fn merge(
     }
     for (key, value) in source.entries().iter() {
         context.step(1)?;
-        if value.is_nil() && matches!(value, Value::Nil) {
+        if value.is_nil() {
             if overwrite {
                 insert(context, target, key.clone(), value)?;
             }
             continue;
         }
         let existing = target.get(key);
+        if let (Some(Value::Object(_)), Value::Map(_)) = (&existing, value) {
+            // The original merges the fields of the structure with those of a map, which has none.
+            return fail("reflect: call of reflect.Value.Field on map Value");
+        }
         if let (Some(Value::Map(existing)), Value::Map(value)) = (&existing, value)
             && existing.identity() != value.identity()
         {
@@ -136,8 +140,8 @@ fn merge(
                 continue;
             }
         }
-        if !target.element().takes(&value.type_of().unwrap_or(Type::Any)) {
-            let (own, wanted) = (value.type_name(), target.element());
+        if !target.element().takes(source.element()) {
+            let (own, wanted) = (source.element(), target.element());
             return fail(format!(
                 "reflect.Value.SetMapIndex: value of type {own} is not assignable to type {wanted}"
             ));

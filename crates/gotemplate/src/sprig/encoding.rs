@@ -97,14 +97,14 @@ impl Alphabet {
             let (mut value, mut count) = (0_u64, 0_usize);
             while count < self.group {
                 let Some((at, byte)) = rest.next() else {
-                    return Err(text.len() - if self.group == 4 { count } else { 0 });
+                    return Err(text.len() - count);
                 };
                 if *byte == b'=' {
                     let mut padding = 1;
                     while count + padding < self.group {
                         match rest.next() {
                             Some((_, b'=')) => padding += 1,
-                            Some((other, _)) if self.group == 4 => return Err(other),
+                            Some((other, _)) if self.group == 4 => return Err(other - 1),
                             Some(_) => return Err(at),
                             None => return Err(text.len()),
                         }
