@@ -53,9 +53,8 @@ fn equal(one: &Value, other: &Value) -> Result<bool, FunctionError> {
         (Value::Uint(_, one), Value::Uint(_, other)) => one == other,
         (Value::Float(_, one), Value::Float(_, other)) => one == other,
         (Value::String(one), Value::String(other)) => one == other,
-        (Value::Int(_, signed), Value::Uint(_, unsigned)) | (Value::Uint(_, unsigned), Value::Int(_, signed)) => {
-            u64::try_from(*signed) == Ok(*unsigned)
-        }
+        (Value::Int(_, signed), Value::Uint(_, unsigned))
+        | (Value::Uint(_, unsigned), Value::Int(_, signed)) => u64::try_from(*signed) == Ok(*unsigned),
         _ if basic_kind(one) != basic_kind(other) => {
             if !matches!(one, Value::Nil) && !matches!(other, Value::Nil) {
                 return Err(incompatible(one, other));
@@ -68,9 +67,8 @@ fn equal(one: &Value, other: &Value) -> Result<bool, FunctionError> {
 
 /// Values of which none is basic.
 fn equal_complex(one: &Value, other: &Value) -> Result<bool, FunctionError> {
-    let can_compare = one.kind_name() == other.kind_name()
-        || matches!(one, Value::Nil)
-        || matches!(other, Value::Nil);
+    let can_compare =
+        one.kind_name() == other.kind_name() || matches!(one, Value::Nil) || matches!(other, Value::Nil);
     if !can_compare {
         let text = format!(
             "non-comparable types {}: {}, {}: {}",
@@ -120,7 +118,9 @@ pub(super) fn lt(operands: &[Operand]) -> Result<bool, FunctionError> {
         (Value::Uint(_, one), Value::Uint(_, other)) => one < other,
         (Value::Float(_, one), Value::Float(_, other)) => one < other,
         (Value::String(one), Value::String(other)) => one < other,
-        (Value::Int(_, one), Value::Uint(_, other)) => u64::try_from(*one).is_ok_and(|one| one < *other) || *one < 0,
+        (Value::Int(_, one), Value::Uint(_, other)) => {
+            u64::try_from(*one).is_ok_and(|one| one < *other) || *one < 0
+        }
         (Value::Uint(_, one), Value::Int(_, other)) => u64::try_from(*other).is_ok_and(|other| *one < other),
         _ => return Err(incompatible(one, other)),
     })

@@ -61,7 +61,9 @@ impl Printer<'_> {
             Value::List(list) => {
                 let bytes = list.as_bytes();
                 match bytes {
-                    Some(bytes) if matches!(verb, 's' | 'q' | 'x' | 'X') => self.string_verb(value, &bytes, verb),
+                    Some(bytes) if matches!(verb, 's' | 'q' | 'x' | 'X') => {
+                        self.string_verb(value, &bytes, verb)
+                    }
                     Some(bytes) if self.flags.sharp_v && depth == 0 && !list.is_nil() => {
                         self.out.push_str("[]byte{");
                         for (index, byte) in bytes.iter().enumerate() {
@@ -77,9 +79,10 @@ impl Printer<'_> {
             }
             Value::Map(map) => self.map(value, map, verb, depth),
             Value::Object(object) => {
-                let text = (!self.erroring && !self.flags.sharp_v && matches!(verb, 'v' | 's' | 'x' | 'X' | 'q'))
-                    .then(|| object.text())
-                    .flatten();
+                let text =
+                    (!self.erroring && !self.flags.sharp_v && matches!(verb, 'v' | 's' | 'x' | 'X' | 'q'))
+                        .then(|| object.text())
+                        .flatten();
                 match text {
                     Some(text) => self.string_verb(value, text.as_bytes(), verb),
                     None => self.structure(value, &object.fields(), verb, depth),
@@ -92,7 +95,11 @@ impl Printer<'_> {
     }
 
     fn integer_verb(&mut self, value: &Value, magnitude: u64, negative: bool, verb: char) {
-        let raw = if negative { magnitude.wrapping_neg() } else { magnitude };
+        let raw = if negative {
+            magnitude.wrapping_neg()
+        } else {
+            magnitude
+        };
         let is_unsigned = matches!(value, Value::Uint(..));
         match verb {
             'v' if self.flags.sharp_v && is_unsigned => self.hexadecimal(magnitude, true),

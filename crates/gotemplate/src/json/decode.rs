@@ -79,7 +79,10 @@ impl Decoder<'_> {
     fn literal(&mut self, name: &str, value: Value) -> Result<Value, String> {
         for expected in name.bytes() {
             if self.byte() != Some(expected) {
-                return self.unexpected(&format!("in literal {name} (expecting '{}')", char::from(expected)));
+                return self.unexpected(&format!(
+                    "in literal {name} (expecting '{}')",
+                    char::from(expected)
+                ));
             }
             self.at += 1;
         }
@@ -246,7 +249,10 @@ impl Decoder<'_> {
     /// The character of a code unit, with the other half of a pair if it follows.
     fn joined(&mut self, unit: u32) -> Result<char, String> {
         if (0xD800..0xDC00).contains(&unit)
-            && self.text.get(self.at..).is_some_and(|rest| rest.starts_with(b"\\u"))
+            && self
+                .text
+                .get(self.at..)
+                .is_some_and(|rest| rest.starts_with(b"\\u"))
         {
             let before = self.at;
             self.at += 2;

@@ -74,7 +74,9 @@ impl Encoder {
                 Some(other) => self.value(&other, depth + 1)?,
                 None => {
                     let fields = object.fields();
-                    let exported = fields.iter().filter(|(name, _)| name.starts_with(char::is_uppercase));
+                    let exported = fields
+                        .iter()
+                        .filter(|(name, _)| name.starts_with(char::is_uppercase));
                     self.object(exported.map(|(name, value)| (name.as_bytes(), value)), depth)?;
                 }
             },
@@ -119,7 +121,8 @@ impl Encoder {
             }
             self.newline(depth + 1);
             self.string(key);
-            self.out.push(if self.style == Style::Pretty { b": " } else { b":" });
+            self.out
+                .push(if self.style == Style::Pretty { b": " } else { b":" });
             self.value(value, depth + 1)?;
         }
         if !is_empty {

@@ -25,14 +25,34 @@ pub(super) struct Civil {
 }
 
 const MONTHS: [&str; 12] = [
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
     "December",
 ];
-const WEEKDAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
+const WEEKDAYS: [&str; 7] = [
+    "Sunday",
+    "Monday",
+    "Tuesday",
+    "Wednesday",
+    "Thursday",
+    "Friday",
+    "Saturday",
+];
 
 /// Days from 1970 to a date, whose month and day may be out of their bounds.
 fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
-    let year = year.saturating_add((month - 1).div_euclid(12)).clamp(-200_000_000_000, 200_000_000_000);
+    let year = year
+        .saturating_add((month - 1).div_euclid(12))
+        .clamp(-200_000_000_000, 200_000_000_000);
     let month = (month - 1).rem_euclid(12) + 1;
     let shifted = if month <= 2 { year - 1 } else { year };
     let era = shifted.div_euclid(400);
@@ -115,7 +135,9 @@ impl Time {
             civil.day.saturating_add(days),
         );
         Self {
-            seconds: self.seconds.saturating_add(new.saturating_sub(old).saturating_mul(86_400)),
+            seconds: self
+                .seconds
+                .saturating_add(new.saturating_sub(old).saturating_mul(86_400)),
             ..self.clone()
         }
     }
@@ -155,7 +177,11 @@ impl Time {
 
     fn push_chunk(&self, text: &mut String, civil: &Civil, chunk: Chunk) {
         let name = |names: &[&'static str], index: i64| {
-            usize::try_from(index).ok().and_then(|index| names.get(index)).copied().unwrap_or_default()
+            usize::try_from(index)
+                .ok()
+                .and_then(|index| names.get(index))
+                .copied()
+                .unwrap_or_default()
         };
         let twelve = if civil.hour % 12 == 0 { 12 } else { civil.hour % 12 };
         let month = name(&MONTHS, civil.month - 1);
@@ -187,14 +213,27 @@ impl Time {
             Chunk::Zone if self.zone.is_empty() => self.offset_text(false, false, false),
             Chunk::Zone => self.zone.clone(),
             Chunk::Offset { is_iso: true, .. } if self.offset == 0 => "Z".to_owned(),
-            Chunk::Offset { colon, seconds, short, .. } => self.offset_text(colon, seconds, short),
-            Chunk::Fraction { digits, trimmed, separator } => {
+            Chunk::Offset {
+                colon,
+                seconds,
+                short,
+                ..
+            } => self.offset_text(colon, seconds, short),
+            Chunk::Fraction {
+                digits,
+                trimmed,
+                separator,
+            } => {
                 let mut fraction = format!("{:09}", self.nanosecond);
                 fraction.truncate(digits.min(9));
                 if trimmed {
                     fraction.truncate(fraction.trim_end_matches('0').len());
                 }
-                if fraction.is_empty() { fraction } else { format!("{separator}{fraction}") }
+                if fraction.is_empty() {
+                    fraction
+                } else {
+                    format!("{separator}{fraction}")
+                }
             }
         };
         text.push_str(&formatted);
@@ -483,7 +522,11 @@ impl<'t> Parser<'t> {
             }
             Chunk::Second | Chunk::ZeroSecond => self.second(chunk == Chunk::ZeroSecond, suffix, text)?,
             Chunk::UpperPm | Chunk::LowerPm => {
-                let (am, pm) = if chunk == Chunk::UpperPm { ("AM", "PM") } else { ("am", "pm") };
+                let (am, pm) = if chunk == Chunk::UpperPm {
+                    ("AM", "PM")
+                } else {
+                    ("am", "pm")
+                };
                 let word = text.get(..2).ok_or(Mismatch::Bad)?;
                 fields.pm = Some(match word {
                     word if word == pm => true,
@@ -493,7 +536,12 @@ impl<'t> Parser<'t> {
                 *text = text.get(2..).unwrap_or_default();
             }
             Chunk::Zone => self.zone(text)?,
-            Chunk::Offset { is_iso, colon, seconds, short } => {
+            Chunk::Offset {
+                is_iso,
+                colon,
+                seconds,
+                short,
+            } => {
                 if is_iso && let Some(rest) = text.strip_prefix('Z') {
                     *text = rest;
                     self.fields.is_utc = true;
@@ -504,7 +552,9 @@ impl<'t> Parser<'t> {
             Chunk::Fraction { digits, trimmed, .. } => {
                 if !trimmed {
                     self.fields.nanosecond = fraction(text, Some(digits))?;
-                } else if text.starts_with(['.', ',']) && text.get(1..2).is_some_and(|c| c.as_bytes()[0].is_ascii_digit()) {
+                } else if text.starts_with(['.', ','])
+                    && text.get(1..2).is_some_and(|c| c.as_bytes()[0].is_ascii_digit())
+                {
                     self.fields.nanosecond = fraction(text, None)?;
                 }
             }
@@ -519,7 +569,8 @@ impl<'t> Parser<'t> {
         }
         // A fraction may follow though the layout has none.
         let mut rest = text.chars();
-        let starts_fraction = matches!(rest.next(), Some('.' | ',')) && rest.next().is_some_and(|c| c.is_ascii_digit());
+        let starts_fraction =
+            matches!(rest.next(), Some('.' | ',')) && rest.next().is_some_and(|c| c.is_ascii_digit());
         let is_next = next_chunk(suffix)
             .is_some_and(|(prefix, chunk, _)| prefix.is_empty() && matches!(chunk, Chunk::Fraction { .. }));
         if starts_fraction && !is_next {
@@ -573,7 +624,10 @@ impl<'t> Parser<'t> {
         if !(1..=length).contains(&day) {
             return self.refuse_with(": day out of range");
         }
-        let local = days_from_civil(fields.year, month, day) * 86_400 + hour * 3600 + fields.minute * 60 + fields.second;
+        let local = days_from_civil(fields.year, month, day) * 86_400
+            + hour * 3600
+            + fields.minute * 60
+            + fields.second;
         let offset = fields.offset.filter(|_| !fields.is_utc).unwrap_or_default();
         let zone = match (&fields.zone, fields.offset) {
             _ if fields.is_utc => "UTC".to_owned(),
@@ -618,15 +672,32 @@ fn fixed(text: &mut &str, digits: usize) -> Result<i64, Mismatch> {
 
 /// One or two digits; exactly two when `is_fixed`.
 fn number(text: &mut &str, is_fixed: bool) -> Result<i64, Mismatch> {
-    let has_two = text.as_bytes().iter().take(2).filter(|byte| byte.is_ascii_digit()).count() == 2;
-    if is_fixed || has_two { fixed(text, 2) } else { fixed(text, 1) }
+    let has_two = text
+        .as_bytes()
+        .iter()
+        .take(2)
+        .filter(|byte| byte.is_ascii_digit())
+        .count()
+        == 2;
+    if is_fixed || has_two {
+        fixed(text, 2)
+    } else {
+        fixed(text, 1)
+    }
 }
 
 /// The index of the name that the text starts with; `length` characters of it, or all.
 fn named(text: &mut &str, names: &[&str], length: usize) -> Result<i64, Mismatch> {
     for (index, name) in (0..).zip(names) {
-        let name = if length == 0 { name } else { name.get(..length).unwrap_or(name) };
-        if text.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name)) {
+        let name = if length == 0 {
+            name
+        } else {
+            name.get(..length).unwrap_or(name)
+        };
+        if text
+            .get(..name.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(name))
+        {
             *text = text.get(name.len()..).unwrap_or_default();
             return Ok(index);
         }
@@ -726,7 +797,9 @@ pub(super) fn parse_duration(text: &str) -> Result<i64, String> {
         if whole.is_empty() && fraction.is_empty() {
             return Err(invalid());
         }
-        let length = after.find(|c: char| c == '.' || c.is_ascii_digit()).unwrap_or(after.len());
+        let length = after
+            .find(|c: char| c == '.' || c.is_ascii_digit())
+            .unwrap_or(after.len());
         let (unit, after) = after.split_at(length);
         let scale: i128 = match unit {
             "" => return Err(format!("time: missing unit in duration {}", quoted(text))),
@@ -736,11 +809,25 @@ pub(super) fn parse_duration(text: &str) -> Result<i64, String> {
             "s" => 1_000_000_000,
             "m" => 60_000_000_000,
             "h" => 3_600_000_000_000,
-            _ => return Err(format!("time: unknown unit {} in duration {}", quoted(unit), quoted(text))),
+            _ => {
+                return Err(format!(
+                    "time: unknown unit {} in duration {}",
+                    quoted(unit),
+                    quoted(text)
+                ));
+            }
         };
-        let whole: i128 = if whole.is_empty() { 0 } else { whole.parse().map_err(|_| invalid())? };
+        let whole: i128 = if whole.is_empty() {
+            0
+        } else {
+            whole.parse().map_err(|_| invalid())?
+        };
         let kept = fraction.get(..fraction.len().min(18)).unwrap_or_default();
-        let part: i128 = if kept.is_empty() { 0 } else { kept.parse().map_err(|_| invalid())? };
+        let part: i128 = if kept.is_empty() {
+            0
+        } else {
+            kept.parse().map_err(|_| invalid())?
+        };
         let part = part * scale / 10_i128.pow(u32::try_from(kept.len()).unwrap_or_default());
         total = whole
             .checked_mul(scale)
