@@ -45,8 +45,14 @@ impl Decoder<'_> {
     }
 
     fn unexpected<T>(&self, context: &str) -> Result<T, String> {
-        let Some(byte) = self.byte() else {
-            return Err("unexpected end of JSON input".to_owned());
+        // Go takes the end as a space, which most places allow.
+        let allows_space = !["in literal", "in numeric", "after decimal", "in exponent", "in string escape", "in \\u"]
+            .iter()
+            .any(|start| context.starts_with(start));
+        let byte = match self.byte() {
+            Some(byte) => byte,
+            None if allows_space => return Err("unexpected end of JSON input".to_owned()),
+            None => b' ',
         };
         let shown = match byte {
             b'\'' => r"'\''".to_owned(),

@@ -65,8 +65,8 @@ impl Encoder {
             },
             Value::Map(map) => {
                 let mut members = BTreeMap::new();
-                for (key, value) in map.entries().iter() {
-                    members.insert(key_text(key, map.key())?, value.clone());
+                for (key, item) in map.entries().iter() {
+                    members.insert(key_text(key, value)?, item.clone());
                 }
                 self.object(members.iter().map(|(key, value)| (key.as_bytes(), value)), depth)?;
             }
@@ -161,13 +161,12 @@ impl Encoder {
     }
 }
 
-fn key_text(key: &Key, kind: &crate::value::Type) -> Result<Text, String> {
+fn key_text(key: &Key, map: &Value) -> Result<Text, String> {
     match key.value() {
         Value::String(text) => Ok(text.clone()),
         Value::Int(_, number) => Ok(number.to_string().into()),
         Value::Uint(_, number) => Ok(number.to_string().into()),
-        Value::Object(object) if object.text().is_some() => Ok(object.text().unwrap_or_default().into()),
-        _ => Err(format!("json: unsupported type: map[{kind}]interface {{}}")),
+        _ => Err(format!("json: unsupported type: {}", map.type_name())),
     }
 }
 
