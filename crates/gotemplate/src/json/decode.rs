@@ -46,9 +46,16 @@ impl Decoder<'_> {
 
     fn unexpected<T>(&self, context: &str) -> Result<T, String> {
         // Go takes the end as a space, which most places allow.
-        let allows_space = !["in literal", "in numeric", "after decimal", "in exponent", "in string escape", "in \\u"]
-            .iter()
-            .any(|start| context.starts_with(start));
+        let allows_space = ![
+            "in literal",
+            "in numeric",
+            "after decimal",
+            "in exponent",
+            "in string escape",
+            "in \\u",
+        ]
+        .iter()
+        .any(|start| context.starts_with(start));
         let byte = match self.byte() {
             Some(byte) => byte,
             None if allows_space => return Err("unexpected end of JSON input".to_owned()),
