@@ -49,6 +49,14 @@ impl Printer<'_> {
             self.out.too_deep();
             return;
         }
+        // What may have methods is shown as a whole.
+        let is_whole = match value {
+            Value::List(list) => list.as_bytes().is_none(),
+            value => matches!(value, Value::Map(_) | Value::Object(_)),
+        };
+        if verb == 'w' && is_whole {
+            return self.bad_verb(value, verb);
+        }
         match value {
             Value::Nil if depth == 0 => self.bad_verb(value, verb),
             Value::Nil if boxed && self.flags.sharp_v => self.out.push_str("interface {}(nil)"),
