@@ -6,8 +6,7 @@ use rstest::rstest;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::super::expand::Template;
-use super::super::go_regex::GoRegex;
+use super::super::go_regex::{GoRegex, Template};
 use super::super::number::parse_float;
 use super::super::semver::{Range, Version};
 use super::super::{Policy, TagFilter, select};
