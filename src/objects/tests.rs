@@ -103,7 +103,10 @@ fn a_visit_shows_the_files_that_a_list_names() {
         let visited = files
             .visit(
                 path,
-                |name| name.ends_with(".yaml"),
+                |name| {
+                    name.split_once('.')
+                        .is_some_and(|(_, extension)| extension == "yaml")
+                },
                 |file| Ok(Some(file.content == file.path.as_bytes())),
             )
             .unwrap();

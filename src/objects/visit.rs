@@ -199,6 +199,16 @@ fn create_beside(folder: &OwnedFd, mode: Mode) -> io::Result<(File, String)> {
     }
 }
 
+/// Opens a folder; nothing when it is none any more.
+fn enter(parent: &Folder, name: &str) -> io::Result<Option<OwnedFd>> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    match openat(&parent.folder, name, flags, Mode::empty()) {
+        Ok(folder) => Ok(Some(folder)),
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// An open folder.
 struct Folder {
     folder: OwnedFd,
@@ -310,7 +320,7 @@ impl<W, V> Walk<'_, W, V> {
                 Job::List(folder) => self.list(&folder, &mut busy.more, &mut part.failures),
                 Job::Enter(parent, name) => {
                     let path = format!("{}{name}", parent.prefix);
-                    match self.enter(&parent, &name) {
+                    match enter(&parent, &name) {
                         Ok(Some(folder)) => {
                             let folder = Arc::new(Folder {
                                 folder,
@@ -335,16 +345,6 @@ impl<W, V> Walk<'_, W, V> {
             }
         }
         part
-    }
-
-    /// Opens a folder; nothing when it is none any more.
-    fn enter(&self, parent: &Folder, name: &str) -> io::Result<Option<OwnedFd>> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        match openat(&parent.folder, name, flags, Mode::empty()) {
-            Ok(folder) => Ok(Some(folder)),
-            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
     }
 
     /// Turns the entries of a folder into jobs.

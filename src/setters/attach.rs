@@ -262,7 +262,9 @@ fn reaches(text: &str, node: &Node, comments: &[Range<usize>], before: &str) -> 
     let behind = text.get(last.end..node.outer).unwrap_or_default().trim();
     match node.role {
         Role::Item { .. } if node.in_flow => behind.is_empty(),
-        Role::Item { .. } => behind == if before.ends_with('-') { "" } else { "-" },
+        // With another dash before it, the comment may be that of an empty item.
+        Role::Item { .. } if before.ends_with('-') => behind.is_empty() && before.matches('-').count() == 1,
+        Role::Item { .. } => behind == "-",
         Role::Value => behind.is_empty() && before.ends_with(':'),
         Role::Root | Role::Key { .. } => false,
     }
@@ -302,8 +304,7 @@ fn is_aligned(
         .and_then(|between| between.find('-'));
     let dash = dash.map_or(0, |offset| line_before(last.end + offset).len());
     let previous = gap.previous.and_then(|number| stream.nodes.get(number));
-    let is_nested =
-        !first && previous.is_some_and(|previous| !previous.in_flow && previous.depth > node.depth);
+    let is_nested = !first && previous.is_some_and(|previous| previous.block_depth > node.block_depth);
     let comment = line_before(last.start).len();
     let belongs_above = (is_nested && comment != dash) || (first && blank_below && comment < dash);
     !belongs_above

@@ -49,8 +49,8 @@ pub(super) struct Node {
     pub(super) in_flow: bool,
     /// Whether a collection that is a key of a mapping holds it.
     pub(super) in_key: bool,
-    /// How many collections hold it.
-    pub(super) depth: usize,
+    /// How many collections hold it that are not written in brackets.
+    pub(super) block_depth: usize,
     /// Its place in [`Stream::events`].
     pub(super) event: usize,
     object: usize,
@@ -103,6 +103,7 @@ struct Frame<'t> {
     place: Place,
     in_flow: bool,
     in_key: bool,
+    block_depth: usize,
     state: FrameState<'t>,
 }
 
@@ -177,6 +178,10 @@ impl<'t> Reader<'t> {
         }
     }
 
+    fn block_depth(&self) -> usize {
+        self.frames.last().map_or(0, |frame| frame.block_depth)
+    }
+
     fn in_key(&self) -> bool {
         self.frames.last().is_some_and(|frame| frame.in_key)
     }
@@ -220,10 +225,12 @@ impl<'t> Reader<'t> {
         };
         // The event of a block collection is empty and may start at the bracket of its first item.
         let first = self.text.as_bytes().get(skip_properties(self.text, start));
+        let in_flow = in_flow || (has_bracket && matches!(first, Some(b'[' | b'{')));
         self.frames.push(Frame {
             place,
-            in_flow: in_flow || (has_bracket && matches!(first, Some(b'[' | b'{'))),
+            in_flow,
             in_key,
+            block_depth: self.block_depth() + usize::from(!in_flow),
             state: if is_mapping {
                 FrameState::Mapping(None)
             } else {
@@ -284,7 +291,7 @@ impl<'t> Reader<'t> {
             role,
             in_flow,
             in_key: self.in_key(),
-            depth: self.frames.len(),
+            block_depth: self.block_depth(),
             event: self.stream.events.len(),
             object: place.map_or(0, Place::object),
         });

@@ -234,6 +234,11 @@ fn a_value_that_is_there_already_is_no_change(#[case] template: &str) {
     "a:\n- b\n# @\n\n- img",
     "3: by its indentation or the blank line below it, the comment belongs to what stands above it"
 )]
+#[case::below_a_nested_flow_collection(
+    "k:\n  - a: {b: c}\n # @\n  - old\n",
+    "3: by its indentation or the blank line below it, the comment belongs to what stands above it"
+)]
+#[case::behind_an_empty_item("k:\n-\n- # @\n  old\n", "3: no scalar stands before the marker on its line")]
 #[case::at_the_end("a: b\n# @\n", "2: no scalar stands before the marker on its line")]
 #[case::document_separator("--- # @\na: b", "1: no scalar stands before the marker on its line")]
 #[case::two_line_block("a: | # @\n  x\n  y\n", "1: the block scalar does not have exactly one line")]

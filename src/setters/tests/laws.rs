@@ -124,7 +124,8 @@ fn assert_laws(before: &[u8]) -> usize {
     match settled(&located, &selections()) {
         Some(skipped) => assert_eq!((&edited.content, &edited.skipped), (&None, &skipped)),
         None => {
-            assert!(edited.content.is_some() || edited.skipped.iter().any(|s| s.reason == SkipReason::Unsafe))
+            let is_unsafe = edited.skipped.iter().any(|s| s.reason == SkipReason::Unsafe);
+            assert!(edited.content.is_some() || is_unsafe);
         }
     }
     let Some(after) = &edited.content else {
