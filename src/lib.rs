@@ -31,6 +31,9 @@
 //!
 //! # Who may use whom
 //! ```text
+//! cli, demo, run -> controller -> {update, source, sync, scanner, committer}     scanner -> cloud
+//! cli, demo -> update -> {scanner, committer, sync} -> {policy, setters, objects} -> image
+//!              source -> {git, objects, policy}            scanner, git, source, cloud -> http
 //! cli, demo, run -> controller -> {update, source, sync, scanner, committer}
 //! cli, demo -> update -> {scanner, committer} -> {policy, setters, objects} -> image
 //!              source -> {git, objects, policy}            scanner, git, source -> http
@@ -39,6 +42,7 @@
 //! `tests/it/architecture.rs` checks it. [`hexadecimal`] may be used by all.
 
 pub mod cli;
+pub mod cloud;
 pub mod committer;
 pub mod controller;
 #[cfg(feature = "demo")]

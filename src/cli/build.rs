@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
-use fluxbot_kustomize::{Entry, Files, FilesError, Kind, LoadRestrictor, Options, Reorder};
+use fluxbot_kustomize::{Built, Entry, Files, FilesError, Kind, LoadRestrictor, Options, Reorder};
 
 use super::Failure;
 use super::output::tolerate_closed_pipe;
@@ -31,6 +31,15 @@ pub(super) struct BuildArgs {
         value_name = "RESTRICTION"
     )]
     load_restrictor: Restriction,
+    /// Write the objects to this file, or, one file each, into this folder.
+    #[arg(short, long, value_name = "PATH")]
+    output: Option<PathBuf>,
+    /// Inflate Helm charts: refused, because charts are not built here.
+    #[arg(long)]
+    enable_helm: bool,
+    /// Accepted and ignored: nothing is run as anybody.
+    #[arg(long, hide = true)]
+    as_current_user: bool,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -49,6 +58,11 @@ enum Restriction {
 
 impl BuildArgs {
     pub(super) fn run(self) -> Result<(), Failure> {
+        if self.enable_helm {
+            return Err(Failure::invalid(
+                "--enable-helm: Helm charts are not built here; leave the flag out, or render the charts with helm template",
+            ));
+        }
         let directory = fs::canonicalize(&self.directory).map_err(|error| {
             Failure::invalid(format!("cannot read {}: {error}", self.directory.display()))
         })?;
@@ -68,8 +82,27 @@ impl BuildArgs {
         };
         let built = fluxbot_kustomize::build(&Disk, path.trim_start_matches('/'), &options)
             .map_err(Failure::failed)?;
-        tolerate_closed_pipe(io::stdout().write_all(built.to_yaml().as_bytes()))
+        match &self.output {
+            None => tolerate_closed_pipe(io::stdout().write_all(built.to_yaml().as_bytes())),
+            Some(path) => write(path, &built),
+        }
     }
+}
+
+/// Writes all objects to a file, or each to its own file in a folder that exists.
+fn write(path: &Path, built: &Built) -> Result<(), Failure> {
+    let put = |path: &Path, text: &str| {
+        fs::write(path, text)
+            .map_err(|error| Failure::failed(format!("cannot write {}: {error}", path.display())))
+    };
+    if !path.is_dir() {
+        return put(path, &built.to_yaml());
+    }
+    for (name, text) in built.to_files() {
+        // A name may hold what leads out of the folder.
+        put(&path.join(name.replace('/', "_")), &text)?;
+    }
+    Ok(())
 }
 
 /// All files of this machine, links followed, as kustomize reads them.

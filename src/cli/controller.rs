@@ -6,7 +6,9 @@ use std::time::Duration;
 use clap::{ArgAction, Args, ValueEnum};
 
 use super::Failure;
+use crate::cloud::Environment;
 use crate::run::{self, Address, Config, Part};
+use crate::scanner::TokenHost;
 use crate::telemetry::Encoding;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -90,7 +92,8 @@ pub(super) struct ControllerArgs {
     #[arg(long, default_value_t = false, action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true",
           require_equals = true, value_name = "BOOL")]
     no_cross_namespace_refs: bool,
-    /// The service account of a Kustomization that names none; by default the controller's own rights.
+    /// The service account of an object that names none: for applying, and for asking a cloud for registry credentials; by
+    /// default the controller's own rights and identity.
     #[arg(long, value_name = "NAME")]
     default_service_account: Option<String>,
     /// Refuse kustomizations that refer to other servers.
@@ -100,6 +103,10 @@ pub(super) struct ControllerArgs {
     /// How long to wait at most before a dependency is looked at again.
     #[arg(long, default_value = "30s", value_name = "DURATION", value_parser = duration)]
     requeue_dependency: Duration,
+    /// A token server on another host than its registry that may see the registry's credentials, for example of a self-managed
+    /// GitLab; repeatable.
+    #[arg(long, value_name = "REGISTRY=HOST")]
+    registry_token_host: Vec<TokenHost>,
     /// How log lines look.
     #[arg(long, value_enum, default_value_t = LogEncoding::Json)]
     log_encoding: LogEncoding,
@@ -164,6 +171,8 @@ impl ControllerArgs {
             default_service_account: self.default_service_account.filter(|name| !name.is_empty()),
             no_remote_bases: self.no_remote_bases,
             requeue_dependency: self.requeue_dependency,
+            registry_token_hosts: self.registry_token_host,
+            clouds: Environment::of_process().map_err(Failure::invalid)?,
         })
     }
 }

@@ -1,6 +1,6 @@
 //! `fluxbot policy select` and `fluxbot policy explain`.
 
-use std::io::{self, BufRead, Write as _};
+use std::io::{self, Read as _, Write as _};
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
@@ -134,15 +134,16 @@ fn explain(args: &PolicyArgs, format: OutputFormat) -> Result<(), Failure> {
 
 /// Reads one tag a line; empty lines are no tags.
 fn read_tags() -> Result<TagSnapshot, Failure> {
-    let mut tags = Vec::new();
-    for line in io::stdin().lock().lines() {
-        let line =
-            line.map_err(|error| Failure::invalid(format!("cannot read tags from standard input: {error}")))?;
+    // All at once: each line read for itself is copied twice.
+    let mut text = String::new();
+    io::stdin()
+        .lock()
+        .read_to_string(&mut text)
+        .map_err(|error| Failure::invalid(format!("cannot read tags from standard input: {error}")))?;
+    let lines = text.lines().map(|line| {
         let tag = line.trim_end_matches('\r');
-        let tag = tag.strip_prefix('\u{feff}').unwrap_or(tag);
-        if !tag.trim().is_empty() {
-            tags.push(tag.to_owned());
-        }
-    }
-    Ok(TagSnapshot::new(tags))
+        tag.strip_prefix('\u{feff}').unwrap_or(tag)
+    });
+    let tags = lines.filter(|tag| !tag.trim().is_empty());
+    Ok(TagSnapshot::new(tags.map(str::to_owned).collect()))
 }

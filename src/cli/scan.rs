@@ -12,7 +12,7 @@ use super::output::{self, OutputFormat};
 use super::{Failure, block_on};
 use crate::image::ImageName;
 use crate::policy::newest_first;
-use crate::scanner::{Access, Registry};
+use crate::scanner::{Access, Registry, TokenHost};
 
 /// How many images are asked for at once.
 const CONCURRENCY: usize = 8;
@@ -33,6 +33,9 @@ pub(super) struct ScanArgs {
     /// A docker config file with credentials [default: the one that docker uses].
     #[arg(long, value_name = "FILE")]
     auth_file: Option<PathBuf>,
+    /// A token server on another host than its registry that may see the registry's credentials; repeatable.
+    #[arg(long, value_name = "REGISTRY=HOST")]
+    registry_token_host: Vec<TokenHost>,
     /// How long one image may take, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     timeout: u64,
@@ -75,7 +78,7 @@ impl ScanArgs {
             ..Access::default()
         };
         block_on(async move {
-            let registry = Registry::default();
+            let registry = Registry::default().with_token_hosts(self.registry_token_host);
             let rows: Vec<ScanRow> = futures::stream::iter(images)
                 .map(|image| scan(&registry, image, &access))
                 .buffered(CONCURRENCY)

@@ -15,7 +15,7 @@ use super::output::OutputFormat;
 use super::set::root_and_path;
 use super::{Failure, block_on};
 use crate::objects::{Directory, Files, ObjectSet, clean_path};
-use crate::scanner::Registry;
+use crate::scanner::{Registry, TokenHost};
 use crate::update::{LoadError, PolicyOutcome, Scanner, Step, foreign_automations, load_objects, select};
 
 /// Scan, select, set, commit and push without a cluster.
@@ -39,6 +39,9 @@ pub(super) struct UpdateArgs {
     objects: Vec<String>,
     #[command(flatten)]
     mode: ModeArgs,
+    /// A token server on another host than its registry that may see the registry's credentials; repeatable.
+    #[arg(long, value_name = "REGISTRY=HOST")]
+    registry_token_host: Vec<TokenHost>,
     /// The form of the summary.
     #[arg(long, short, value_enum, default_value_t)]
     output: OutputFormat,
@@ -155,11 +158,12 @@ fn remote_of(repo: &str) -> Option<String> {
 }
 
 /// Scans and selects, with a progress bar on a terminal and plain lines otherwise.
-async fn scan_and_select(objects: &ObjectSet) -> Result<Vec<PolicyOutcome>, Failure> {
+async fn scan_and_select(objects: &ObjectSet, args: &UpdateArgs) -> Result<Vec<PolicyOutcome>, Failure> {
     let keychain = crate::docker_config::load_default()
         .map_err(Failure::invalid)?
         .unwrap_or_default();
-    let scanner = Scanner::new(Registry::default(), keychain);
+    let registry = Registry::default().with_token_hosts(args.registry_token_host.clone());
+    let scanner = Scanner::new(registry, keychain);
     let progress = progress(objects.repositories.len());
     let scans = scanner
         .scan(objects, &|step| {

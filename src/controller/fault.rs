@@ -96,14 +96,14 @@ impl Diagnosis {
     #[must_use]
     pub fn of_scan(error: &ScanError) -> Option<Self> {
         Some(match error {
-            ScanError::Unauthorized { .. } | ScanError::RealmRefused { .. } => {
-                Fault::AuthorizationFailed.into()
-            }
+            ScanError::Unauthorized { .. }
+            | ScanError::RealmRefused { .. }
+            | ScanError::NoCredential { .. } => Fault::AuthorizationFailed.into(),
             ScanError::NotFound { .. } => Fault::RepositoryNotFound.into(),
             ScanError::TagNotFound { .. } => return None,
             ScanError::RateLimited { retry_after, .. } => Self {
                 fault: Fault::RateLimited,
-                retry_after: *retry_after,
+                retry_after: Some(*retry_after),
             },
             ScanError::Timeout { .. } => Fault::Timeout.into(),
             ScanError::Unreachable { reason, .. } => match reason {
@@ -112,7 +112,10 @@ impl Diagnosis {
                 HttpError::TooLarge { .. } => Fault::InvalidResponse.into(),
                 _ => Fault::RegistryUnreachable.into(),
             },
-            ScanError::Unavailable { .. } => Fault::RegistryUnreachable.into(),
+            ScanError::Unavailable { retry_after, .. } => Self {
+                fault: Fault::RegistryUnreachable,
+                retry_after: *retry_after,
+            },
             ScanError::InvalidResponse { .. } | ScanError::RedirectRefused { .. } => {
                 Fault::InvalidResponse.into()
             }

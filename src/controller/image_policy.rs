@@ -113,10 +113,10 @@ impl Reconciler for ImagePolicyReconciler {
         let requeue = requeue(&policy.spec)?;
         let key = repository_of(&policy);
         let repository = self.repository(&policy, &key).await?;
-        let compiled = self.compiled(&attempt.key, &policy.spec)?;
         let image: ImageName = repository.spec.image.parse().map_err(|error: InvalidImageName| {
             Failure::stalled(Reason::ImageUrlInvalid, error.to_string())
         })?;
+        let compiled = self.compiled(&attempt.key, &policy.spec)?;
         let stored = self
             .tags
             .get(&key)
@@ -301,13 +301,23 @@ impl ImagePolicyReconciler {
         tag: &str,
     ) -> Result<String, Failure> {
         attempt.progress(format!("fetching the digest of {image}:{tag}"));
-        let access = registry_access::access(&self.context, repository)
-            .await
-            .map_err(|error| error.failure())?;
+        // Flux has no reason of its own for these.
+        let failed = |why: String| {
+            let message = format!("failed fetching digest of {image}:{tag}: {why}");
+            Failure::new(Reason::Failed, message)
+        };
+        let access = registry_access::access(&self.context, repository).await;
+        let access = access.map_err(|error| {
+            let failure = error.failure();
+            failed(failure.message).recovery(failure.recovery)
+        })?;
         self.registry.digest(image, tag, &access).await.map_err(|error| {
             let origin = registry_access::origin(repository, &error);
-            let message = format!("failed fetching digest of {image}:{tag}: {error}{origin}");
-            Failure::new(Reason::Failure, message).diagnosed(Diagnosis::of_scan(&error))
+            let reference = format!("{image}:{tag}");
+            failed(format!(
+                "failed fetching descriptor for {reference:?}: {error}{origin}"
+            ))
+            .diagnosed(Diagnosis::of_scan(&error))
         })
     }
 }

@@ -23,7 +23,7 @@ use super::watch::OnChange;
 use crate::image::{ImageName, InvalidImageName, TagSnapshot};
 use crate::objects::ObjectKey;
 use crate::scanner::scan::{self, Exclusion, ScanDecision, ScanReason, ScanState};
-use crate::scanner::{Access, Registry};
+use crate::scanner::{Access, Ask, Listed, Registry};
 
 /// When a list that is much shorter than before is looked at again, if its interval is longer.
 const SECOND_LOOK: Duration = Duration::from_mins(5);
@@ -97,10 +97,11 @@ impl Reconciler for ImageRepositoryReconciler {
             .interval
             .get()
             .map_err(|error| Failure::stalled(Reason::Failed, format!("spec.interval: {error}")))?;
+        let canonical = image.canonical();
         let stored = self.tags.get(&attempt.key);
         let has_list = stored
             .as_ref()
-            .is_some_and(|stored| stored.is_current(&image.canonical(), repository.status.as_ref()));
+            .is_some_and(|stored| stored.is_current(&canonical, repository.status.as_ref()));
         let decision = decide(&repository, &image, has_list, interval, Timestamp::now());
         let decision = self.spread(decision, attempt, stored.as_deref(), interval);
         let (stored, rest) = match (decision, stored) {
@@ -110,7 +111,7 @@ impl Reconciler for ImageRepositoryReconciler {
                     self.access(&repository).await?;
                 }
                 let last = last_scan(&repository).unwrap_or_default();
-                (stored, rest + jitter(&attempt.key, last, interval))
+                (stored, rest + jitter(&canonical, last, interval))
             }
             (decision, stored) => {
                 let reason = match decision {
@@ -124,10 +125,16 @@ impl Reconciler for ImageRepositoryReconciler {
                 }
                 attempt.progress(text);
                 let access = self.access(&repository).await?;
-                let stored = self.scan(attempt, &image, &access, stored).await?;
-                let now = Timestamp::now();
-                observe(&mut attempt.status, &stored, now);
-                (stored, interval + jitter(&attempt.key, now, interval))
+                let max_age = longest_age(reason, interval);
+                let (stored, asked_at) = self.scan(attempt, &image, &access, (stored, max_age)).await?;
+                // Objects that shared a list stay in step, and share the next one too.
+                observe(&mut attempt.status, &stored, asked_at);
+                let age = Duration::try_from(Timestamp::now().duration_since(asked_at)).unwrap_or_default();
+                let asked_at = outcome::whole_seconds(asked_at);
+                (
+                    stored,
+                    interval.saturating_sub(age) + jitter(&canonical, asked_at, interval),
+                )
             }
         };
         Ok(Done {
@@ -163,7 +170,9 @@ impl ImageRepositoryReconciler {
         if decision != ScanDecision::Now(ScanReason::Interval) || !is_restored {
             return decision;
         }
-        let turn = (interval / 10).min(MAX_SPREAD).mul_f64(fraction(&attempt.key));
+        let turn = (interval / 10)
+            .min(MAX_SPREAD)
+            .mul_f64(fraction(&attempt.object.spec.image));
         match turn.checked_sub(self.tags.since().elapsed()) {
             Some(rest) if !rest.is_zero() => ScanDecision::In(rest),
             _ => decision,
@@ -176,14 +185,15 @@ impl ImageRepositoryReconciler {
             .map_err(|error| error.failure())
     }
 
-    /// Asks the registry, stores what it said, and wakes the policies when there is something new for them.
+    /// Asks the registry, stores what it said, and wakes the policies when there is something new for them. Gives when the
+    /// registry was asked.
     async fn scan(
         &self,
         attempt: &mut Attempt<ImageRepository>,
         image: &ImageName,
         access: &Access,
-        previous: Option<Arc<StoredTags>>,
-    ) -> Result<Arc<StoredTags>, Failure> {
+        (previous, max_age): (Option<Arc<StoredTags>>, Duration),
+    ) -> Result<(Arc<StoredTags>, Timestamp), Failure> {
         let repository = Arc::clone(&attempt.object);
         let exclusions = scan::effective_exclusions(&repository.spec.exclusion_list);
         let exclusion = Exclusion::new(&repository.spec.exclusion_list).map_err(|error| {
@@ -194,11 +204,11 @@ impl ImageRepositoryReconciler {
             .as_ref()
             .filter(|known| known.image == canonical && known.exclusions == exclusions)
             .and_then(|known| known.version.as_ref());
-        let found = match known {
-            Some(version) => self.registry.tags_unless(image, access, version).await,
-            None => self.registry.tags(image, access).await.map(Some),
-        };
-        let found = found.map_err(|error| {
+        // A registry that does not answer holds up nobody else.
+        attempt.slot.release();
+        let listed = self.registry.list(image, access, &Ask { known, max_age }).await;
+        attempt.slot.retake().await;
+        let listed = listed.map_err(|error| {
             let origin = registry_access::origin(&repository, &error);
             Failure::new(
                 Reason::ReadOperationFailed,
@@ -206,6 +216,10 @@ impl ImageRepositoryReconciler {
             )
             .diagnosed(Diagnosis::of_scan(&error))
         })?;
+        let (found, asked_at) = match &listed {
+            Listed::Unchanged { asked_at } => (None, *asked_at),
+            Listed::New(list) => (Some(list.as_ref()), list.asked_at),
+        };
         let lists = (exclusions.as_slice(), &exclusion);
         let settled = tag_store::settle(previous.as_deref(), &canonical, lists, found, Timestamp::now());
         if let Some(held) = settled.held {
@@ -250,7 +264,7 @@ impl ImageRepositoryReconciler {
         if is_news {
             self.wake_policies(&attempt.key);
         }
-        Ok(stored)
+        Ok((stored, asked_at))
     }
 
     fn wake_policies(&self, repository: &ObjectKey) {
@@ -258,6 +272,18 @@ impl ImageRepositoryReconciler {
         for policy in policies.select(|policy| repository_of(policy) == *repository) {
             self.context.queues.image_policies.wake(&policy.key());
         }
+    }
+}
+
+/// How old a list may be that the registry gave to somebody else: whoever asks for a scan, or writes a spec, means what is there
+/// now.
+fn longest_age(reason: ScanReason, interval: Duration) -> Duration {
+    match reason {
+        ScanReason::Interval | ScanReason::NoStoredList => interval / 2,
+        ScanReason::NeverScanned
+        | ScanReason::Requested
+        | ScanReason::NewImageName
+        | ScanReason::NewExclusionList => Duration::ZERO,
     }
 }
 
@@ -287,11 +313,12 @@ fn counted_before(repository: &ImageRepository, canonical: &str, exclusions: &[S
         .unwrap_or_default()
 }
 
-/// A part of the interval after which the next scan is later than it: objects that were scanned together do not stay so.
-fn jitter(key: &ObjectKey, now: Timestamp, interval: Duration) -> Duration {
+/// A part of the interval after which the next scan is later than it: images that were scanned together do not stay so. Objects
+/// with the same image do: they share a request.
+fn jitter(image: &str, now: Timestamp, interval: Duration) -> Duration {
     (interval / 20)
         .min(MAX_JITTER)
-        .mul_f64(fraction(&(key, now.as_second())))
+        .mul_f64(fraction(&(image, now.as_second())))
 }
 
 /// A number from 0 to 1 that belongs to a value.

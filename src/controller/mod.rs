@@ -34,6 +34,7 @@ mod queue;
 mod registry_access;
 mod secret_waits;
 mod secrets;
+mod service_account;
 mod status;
 mod tag_store;
 mod wake;

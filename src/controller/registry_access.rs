@@ -13,6 +13,8 @@ use super::context::Context;
 use super::kinds::Reconciled as _;
 use super::outcome::Failure;
 use super::secrets::SecretError;
+use super::service_account::KubernetesAccount;
+use crate::cloud::{CloudAccess, Identity, Provider};
 use crate::http::{ClientSettings, InvalidSecret, ProxySettings};
 use crate::objects::ObjectKey;
 use crate::scanner::{Access, InvalidDockerConfig, Keychain, ScanError};
@@ -29,11 +31,6 @@ const API_TIMEOUT: Duration = Duration::from_secs(15);
 /// Why the access to a registry cannot be derived. No variant holds a value of a Secret.
 #[derive(Debug, thiserror::Error)]
 pub enum AccessError {
-    /// A provider whose tokens cannot be fetched yet.
-    #[error(
-        "spec.provider '{0}' is not supported yet: use the provider generic with a docker configuration in spec.secretRef"
-    )]
-    Provider(&'static str),
     /// A Secret cannot be read.
     #[error(transparent)]
     Secret(#[from] SecretError),
@@ -46,7 +43,7 @@ pub enum AccessError {
         reason: InvalidDockerConfig,
     },
     /// A Secret holds no certificates or no proxy.
-    #[error("secret '{secret}': {reason}")]
+    #[error("{}", reason.about(secret))]
     Connection {
         /// The Secret.
         secret: ObjectKey,
@@ -54,15 +51,23 @@ pub enum AccessError {
         reason: InvalidSecret,
     },
     /// The service account does not exist.
-    #[error("serviceaccounts \"{}\" not found in namespace '{}'", .0.name, .0.namespace)]
+    #[error("serviceaccount '{0}' not found")]
     NoServiceAccount(ObjectKey),
     /// The API server refused, or cannot be reached.
-    #[error("failed to get service account '{key}': {reason}")]
+    #[error("failed to get serviceaccount '{key}': {reason}")]
     ServiceAccount {
         /// The service account.
         key: ObjectKey,
         /// What the API server said.
         reason: String,
+    },
+    /// A pull Secret of the service account cannot be read.
+    #[error("failed to get image pull secret for serviceaccount '{account}': {reason}")]
+    PullSecret {
+        /// The service account.
+        account: ObjectKey,
+        /// What is wrong.
+        reason: SecretError,
     },
     /// The timeout is no duration.
     #[error("spec.timeout: {0}")]
@@ -75,7 +80,7 @@ impl AccessError {
         let message = format!("failed to configure authentication options: {self}");
         let failure = Failure::new(Reason::AuthenticationFailed, message);
         match self {
-            Self::Provider(_) | Self::Timeout(_) => failure.recovery(super::Recovery::Stalled),
+            Self::Timeout(_) => failure.recovery(super::Recovery::Stalled),
             _ => failure,
         }
     }
@@ -83,55 +88,106 @@ impl AccessError {
 
 /// Reads the Secrets of a repository. Nothing is kept.
 ///
-/// Credentials of `spec.secretRef` come before those of the service account's pull Secrets.
+/// A cloud provider is asked for credentials when the registry is, and then nothing else gives any. Credentials of
+/// `spec.secretRef` come before those of the service account's pull Secrets.
 pub async fn access(context: &Context, repository: &ImageRepository) -> Result<Access, AccessError> {
     let spec = &repository.spec;
-    let namespace = repository.key().namespace;
-    let key = |name: &str| ObjectKey::new(&namespace, name);
-    match spec.provider {
-        None | Some(CloudProvider::Generic) => {}
-        Some(provider) => return Err(AccessError::Provider(provider.as_str())),
-    }
-    let mut settings = ClientSettings::default();
-    if let Some(reference) = &spec.cert_secret_ref {
-        let secret = key(&reference.name);
-        let data = context.secret(&secret).await?.values;
-        match settings.add_certificates(&data) {
-            Ok(true) => {}
-            Ok(false) => {
-                let reason = InvalidSecret::NoCertificate;
-                return Err(AccessError::Connection { secret, reason });
-            }
-            Err(reason) => return Err(AccessError::Connection { secret, reason }),
-        }
-    }
-    if let Some(reference) = &spec.proxy_secret_ref {
-        let secret = key(&reference.name);
-        let data = context.secret(&secret).await?.values;
-        let proxy = ProxySettings::from_secret(&data);
-        settings.proxy = Some(proxy.map_err(|reason| AccessError::Connection { secret, reason })?);
-    }
-    let mut keychain = Keychain::default();
-    let mut secrets: Vec<ObjectKey> = spec.secret_ref.iter().map(|found| key(&found.name)).collect();
-    if let Some(name) = spec
-        .service_account_name
-        .as_deref()
-        .filter(|name| !name.is_empty())
-    {
-        secrets.extend(pull_secrets(context, key(name)).await?);
-    }
-    for secret in secrets {
-        let data = context.secret(&secret).await?;
-        let read = Keychain::from_secret(&data.kind, &data.values);
-        keychain.extend(read.map_err(|reason| AccessError::DockerConfig { secret, reason })?);
-    }
+    let client = connection(context, repository).await?;
+    let provider = match spec.provider {
+        None | Some(CloudProvider::Generic) => None,
+        Some(CloudProvider::Aws) => Some(Provider::Aws),
+        Some(CloudProvider::Azure) => Some(Provider::Azure),
+        Some(CloudProvider::Gcp) => Some(Provider::Gcp),
+    };
+    let keychain = match provider {
+        Some(_) => Keychain::default(),
+        None => keychain(context, repository).await?,
+    };
+    let cloud = provider.map(|provider| CloudAccess {
+        provider,
+        identity: identity(context, repository),
+        proxy: client.proxy.clone(),
+    });
     Ok(Access {
         keychain: Arc::new(keychain),
         insecure: spec.insecure == Some(true),
         timeout: timeout(repository)?,
-        client: settings,
-        ..Access::default()
+        client,
+        cloud,
     })
+}
+
+/// TLS and proxy.
+async fn connection(context: &Context, repository: &ImageRepository) -> Result<ClientSettings, AccessError> {
+    let (spec, namespace) = (&repository.spec, repository.key().namespace);
+    let mut settings = ClientSettings::default();
+    if let Some(reference) = &spec.proxy_secret_ref {
+        let secret = ObjectKey::new(&namespace, &reference.name);
+        let data = context.secret(&secret).await?.values;
+        let proxy = ProxySettings::from_secret(&data);
+        settings.proxy = Some(proxy.map_err(|reason| AccessError::Connection { secret, reason })?);
+    }
+    if let Some(reference) = &spec.cert_secret_ref {
+        let secret = ObjectKey::new(&namespace, &reference.name);
+        let data = context.secret(&secret).await?.values;
+        let added = match settings.add_certificates(&data) {
+            Ok(true) => settings.check(),
+            Ok(false) => Err(InvalidSecret::NoCertificate),
+            Err(reason) => Err(reason),
+        };
+        added.map_err(|reason| AccessError::Connection { secret, reason })?;
+    }
+    Ok(settings)
+}
+
+/// Who asks a cloud: the service account of the object, that of the lockdown, or this process.
+fn identity(context: &Context, repository: &ImageRepository) -> Identity {
+    let named = repository.spec.service_account_name.as_deref();
+    let name = named
+        .filter(|name| !name.is_empty())
+        .or(context.options.default_service_account.as_deref());
+    match name {
+        None => Identity::Process,
+        Some(name) => Identity::Account(Arc::new(KubernetesAccount {
+            client: context.client.clone(),
+            key: ObjectKey::new(&repository.key().namespace, name),
+        })),
+    }
+}
+
+/// The credentials of Secrets.
+async fn keychain(context: &Context, repository: &ImageRepository) -> Result<Keychain, AccessError> {
+    let (spec, namespace) = (&repository.spec, repository.key().namespace);
+    let mut keychain = Keychain::default();
+    if let Some(reference) = &spec.secret_ref {
+        let secret = ObjectKey::new(&namespace, &reference.name);
+        let data = context.secret(&secret).await?;
+        let read = Keychain::from_secret(&data.kind, &data.values);
+        keychain.extend(read.map_err(|reason| AccessError::DockerConfig { secret, reason })?);
+    }
+    let name = spec
+        .service_account_name
+        .as_deref()
+        .filter(|name| !name.is_empty());
+    if let Some(name) = name {
+        let account = ObjectKey::new(&namespace, name);
+        for secret in pull_secrets(context, account.clone()).await? {
+            let data = context
+                .secret(&secret)
+                .await
+                .map_err(|reason| AccessError::PullSecret {
+                    account: account.clone(),
+                    reason,
+                })?;
+            match Keychain::from_secret(&data.kind, &data.values) {
+                Ok(read) => keychain.extend(read),
+                // The kubelet takes no notice of these either.
+                Err(InvalidDockerConfig::SecretType { .. }) => {}
+                Err(reason) => return Err(AccessError::DockerConfig { secret, reason }),
+            }
+        }
+    }
+    Ok(keychain)
 }
 
 /// How long one scan may take.
@@ -150,6 +206,9 @@ pub fn origin(repository: &ImageRepository, error: &ScanError) -> String {
     }
     let namespace = repository.key().namespace;
     let spec = &repository.spec;
+    if !matches!(spec.provider, None | Some(CloudProvider::Generic)) {
+        return String::new();
+    }
     match (&spec.secret_ref, spec.service_account_name.as_deref()) {
         (Some(secret), _) => format!("; see Secret '{namespace}/{}'", secret.name),
         (None, Some(account)) if !account.is_empty() => {

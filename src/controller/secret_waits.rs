@@ -90,7 +90,7 @@ impl SecretWaits {
         let later = inner.waiting.keys().filter(after);
         let earlier = inner.waiting.keys().filter(|key| !after(key));
         let round: Vec<ObjectKey> = later.chain(earlier).take(PER_ROUND).cloned().collect();
-        inner.last = round.last().cloned().or(inner.last.take());
+        inner.last = round.last().cloned();
         round
     }
 

@@ -56,7 +56,7 @@ fn a_credential_comes_from_the_keys_of_flux(
 #[rstest]
 #[case(URL, &[("password", "hunter2")], "invalid 'https' auth option: 'password' requires 'username' to be set")]
 #[case(URL, &[("bearerToken", "hunter2\n")], "the Git Secret's key 'bearerToken' contains a control character, such as a line feed at its end")]
-#[case(URL, &[("tls.crt", "hunter2")], "the certificate Secret has only one of the keys 'tls.crt' and 'tls.key'")]
+#[case(URL, &[("tls.crt", "hunter2")], "the Secret contains 'tls.crt' but is missing 'tls.key'")]
 #[case(URL, &[("githubAppID", "1")], "secretRef has github app data but provider is not set to github")]
 #[case("ssh://git@git.example.org/x", &[("identity", "x"), ("known_hosts", "y")], "git over SSH is not supported yet: use an https:// URL")]
 fn what_cannot_be_used_is_named_without_its_value(

@@ -10,6 +10,9 @@ pub enum Reach {
     /// An answer names the host (a challenge, a redirect, a link): public addresses alone, so that nobody can point
     /// us at the inside of the cluster's network.
     Referred,
+    /// The metadata service of the machine or of the pod, asked for the identity that a cloud gives: link-local and metadata
+    /// addresses, the inside of the network, and never a proxy. No object and no answer can name such a host.
+    Metadata,
 }
 
 /// What kind of network an address belongs to.
@@ -96,9 +99,9 @@ impl Reach {
     #[must_use]
     pub fn allows(self, address: IpAddr) -> bool {
         match AddressClass::of(address) {
-            AddressClass::Public => true,
-            AddressClass::Private => self == Self::Named,
-            AddressClass::Forbidden => false,
+            AddressClass::Public => self != Self::Metadata,
+            AddressClass::Private => self != Self::Referred,
+            AddressClass::Forbidden => self == Self::Metadata,
         }
     }
 }
@@ -163,5 +166,7 @@ mod tests {
             (Reach::Named.allows(address), Reach::Referred.allows(address)),
             (named, referred)
         );
+        // What may be reached from everywhere is no metadata service.
+        assert_eq!(Reach::Metadata.allows(address), !referred);
     }
 }

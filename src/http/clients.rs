@@ -138,6 +138,7 @@ impl HttpClients {
             .pool_max_idle_per_host(MAX_IDLE_PER_HOST)
             .gzip(true);
         match &settings.proxy {
+            _ if reach == Reach::Metadata => builder = builder.no_proxy(),
             Some(settings) => {
                 let mut proxy =
                     reqwest::Proxy::all(settings.address().clone()).map_err(|err| invalid(&err))?;

@@ -5,7 +5,8 @@
 //!
 //! - certificates are always verified; there is no switch that turns this off;
 //! - a client never follows a redirect by itself, the caller decides and strips what must not travel;
-//! - link-local and metadata addresses are never reached, and [`Reach::Referred`] hosts only at public addresses;
+//! - link-local and metadata addresses are never reached but for the identity of a cloud ([`Reach::Metadata`]), and
+//!   [`Reach::Referred`] hosts only at public addresses;
 //! - a connection takes at most 10 s to establish, and no answer stays silent for longer than 30 s.
 
 mod address;

@@ -5,6 +5,9 @@ use std::hash::{Hash, Hasher};
 
 use url::Url;
 
+/// Longest address of a proxy, as in Flux.
+const MAX_PROXY_ADDRESS: usize = 2048;
+
 /// The TLS and proxy settings of a client; equal settings share connections.
 ///
 /// There is deliberately no setting that skips the verification of certificates. Two objects with different settings
@@ -51,9 +54,20 @@ impl ProxySettings {
     /// A description when the address is no URL of a supported scheme. It never repeats the address, which may hold a
     /// password.
     pub fn new(address: &str, username: Option<&str>, password: Option<&str>) -> Result<Self, String> {
+        if address.len() > MAX_PROXY_ADDRESS {
+            return Err(format!(
+                "proxy URL exceeds maximum length of {MAX_PROXY_ADDRESS} characters"
+            ));
+        }
         let mut address = Url::parse(address).map_err(|err| format!("the proxy address is no URL: {err}"))?;
-        if !matches!(address.scheme(), "http" | "https" | "socks5" | "socks5h") || !address.has_host() {
-            return Err("the proxy address must be a URL with scheme http, https or socks5".to_owned());
+        if !matches!(address.scheme(), "http" | "https" | "socks5" | "socks5h") {
+            return Err(format!(
+                "proxy URL must use one of the supported schemes (http, https, socks5), got '{}'",
+                address.scheme()
+            ));
+        }
+        if !address.has_host() {
+            return Err("the proxy address has no host".to_owned());
         }
         let decode = |text: &str| {
             percent_decode(text).ok_or_else(|| "the proxy address has broken percent-encoding".to_owned())

@@ -87,3 +87,65 @@ fn links_and_git_data_are_no_part_of_a_directory() {
     assert_eq!(files.read("gone.yaml").unwrap(), None);
     assert!(files.list("gone").is_err());
 }
+
+#[test]
+fn a_visit_shows_the_files_that_a_list_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    for path in ["a/b.yaml", "a/c.txt", ".git/d.yaml", "e/f/g.yaml", "h.yaml"] {
+        std::fs::create_dir_all(root.join(path).parent().unwrap()).unwrap();
+        std::fs::write(root.join(path), path).unwrap();
+    }
+    std::os::unix::fs::symlink("/etc", root.join("a/link")).unwrap();
+    std::os::unix::fs::symlink(root.join("h.yaml"), root.join("a/link.yaml")).unwrap();
+    let files = Directory::new(root);
+    let visit = |path: &str| {
+        let visited = files
+            .visit(
+                path,
+                |name| name.ends_with(".yaml"),
+                |file| Ok(Some(file.content == file.path.as_bytes())),
+            )
+            .unwrap();
+        assert!(visited.failures.is_empty(), "{:?}", visited.failures);
+        assert!(visited.found.iter().all(|(_, is_content)| *is_content));
+        let paths = visited.found.into_iter().map(|(path, _)| path);
+        paths.collect::<Vec<_>>()
+    };
+    assert_eq!(visit(""), ["a/b.yaml", "e/f/g.yaml", "h.yaml"]);
+    assert_eq!(visit("e"), ["e/f/g.yaml"]);
+    assert_eq!(visit("e/f/g.yaml"), ["e/f/g.yaml"]);
+    let through = |path: &str| files.visit(path, |_| true, |_| Ok(Some(())));
+    assert!(through("gone").is_err());
+    assert!(through("a/link").is_err());
+    assert!(through("a/link.yaml").is_err());
+}
+
+#[test]
+fn what_somebody_else_wrote_meanwhile_is_not_overwritten() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.yaml");
+    std::fs::write(&path, "old").unwrap();
+    let files = Directory::new(folder.path());
+    let visited = files.visit(
+        "",
+        |_| true,
+        |file| {
+            std::fs::write(&path, "theirs and longer").unwrap();
+            file.replace(b"ours").map(Some)
+        },
+    );
+    let visited = visited.unwrap();
+    assert_eq!(visited.found, []);
+    let failure = visited.failures[0].to_string();
+    assert!(
+        failure.ends_with("a.yaml: the file was changed meanwhile; run the command again"),
+        "{failure}"
+    );
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "theirs and longer");
+    assert_eq!(
+        std::fs::read_dir(folder.path()).unwrap().count(),
+        1,
+        "nothing is left behind"
+    );
+}

@@ -67,7 +67,7 @@ impl VisitedFile<'_> {
     }
 
     fn write(&self, content: &[u8]) -> io::Result<()> {
-        let (mut file, name) = create_beside(self.folder)?;
+        let (mut file, name) = create_beside(self.folder, Mode::from_raw_mode(self.stat.st_mode))?;
         let written = file
             .write_all(content)
             .and_then(|()| self.take_place(&file, &name));
@@ -86,7 +86,10 @@ impl VisitedFile<'_> {
             let owner = (Uid::from_raw(old.st_uid), Gid::from_raw(old.st_gid));
             let _ = fchown(file, Some(owner.0), Some(owner.1));
         }
-        fchmod(file, Mode::from_raw_mode(old.st_mode))?;
+        if old.st_mode != new.st_mode || old.st_uid != new.st_uid || old.st_gid != new.st_gid {
+            // The process's mask has taken something away, or the change of the owner has.
+            fchmod(file, Mode::from_raw_mode(old.st_mode))?;
+        }
         let now = statat(self.folder, self.name, AtFlags::SYMLINK_NOFOLLOW)?;
         let version = |stat: &Stat| (stat.st_ino, stat.st_size, stat.st_mtime, stat.st_mtime_nsec);
         if version(&now) != version(old) {
@@ -181,14 +184,14 @@ fn read_error(path: &Path, source: io::Error) -> FilesError {
     }
 }
 
-/// Creates a file of a name that nobody has, readable by its owner alone until it gets its permissions.
-fn create_beside(folder: &OwnedFd) -> io::Result<(File, String)> {
+/// Creates a file of a name that nobody has, with no more permissions than `mode`.
+fn create_beside(folder: &OwnedFd, mode: Mode) -> io::Result<(File, String)> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let mut tries = 0;
     loop {
         let number = NEXT_NAME.fetch_add(1, Ordering::Relaxed);
         let name = format!(".fluxbot-{}-{number}", std::process::id());
-        match openat(folder, &name, flags, Mode::RUSR | Mode::WUSR) {
+        match openat(folder, &name, flags, mode) {
             Ok(file) => return Ok((File::from(file), name)),
             Err(Errno::EXIST) if tries < MAX_NAMES => tries += 1,
             Err(error) => return Err(error.into()),

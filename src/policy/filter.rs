@@ -6,8 +6,7 @@ use std::collections::HashMap;
 use regex::CaptureLocations;
 
 use super::InvalidPolicy;
-use super::expand::Template;
-use super::go_regex::GoRegex;
+use super::go_regex::{GoRegex, Template};
 use crate::image::TagSnapshot;
 
 /// A compiled `filterTags`.

@@ -9,14 +9,14 @@
 //!
 //! Pure: no network, no clock, no API server.
 
-mod expand;
 mod explain;
 mod filter;
-pub mod go_regex;
 mod number;
 mod select;
-pub mod semver;
 mod spec;
+
+pub use fluxbot_goregexp as go_regex;
+pub use fluxbot_semver as semver;
 
 use std::fmt;
 use std::str::FromStr;

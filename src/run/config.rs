@@ -6,6 +6,9 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::cloud::Environment;
+use crate::scanner::TokenHost;
+
 /// A group of reconcilers, as Flux deals them out to its controllers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Part {
@@ -70,6 +73,10 @@ pub struct Config {
     pub no_remote_bases: bool,
     /// How long to wait at most before a dependency is looked at again.
     pub requeue_dependency: Duration,
+    /// Token servers that may see the credentials of registries on other hosts.
+    pub registry_token_hosts: Vec<TokenHost>,
+    /// What the environment says of clouds.
+    pub clouds: Environment,
 }
 
 impl Config {

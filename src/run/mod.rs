@@ -17,6 +17,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use crate::cloud::CloudTokens;
 use crate::controller::git_repository::{self, GitRepositoryReconciler};
 use crate::controller::kustomization::{self, Artifacts, KustomizationReconciler, Waits};
 use crate::controller::{
@@ -317,7 +318,11 @@ impl Parts<'_> {
 
     fn image(&self, tasks: &mut Tasks, mirrors: &Mirrors, tags: &Arc<TagStore>) {
         let context = self.context;
-        let registry = Arc::new(Registry::new(context.http.clone()));
+        let clouds = CloudTokens::new(context.http.clone(), self.config.clouds.clone());
+        let registry = Registry::new(context.http.clone())
+            .with_token_hosts(self.config.registry_token_hosts.clone())
+            .with_clouds(clouds);
+        let registry = Arc::new(registry);
         let landings = Landings::new(context.clone(), mirrors.clone());
 
         let changed = image_repository::on_change(context, Arc::clone(tags));

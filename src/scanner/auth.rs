@@ -15,7 +15,7 @@ use url::Url;
 use super::credentials::basic_value;
 use super::exchange::{Answer, Operation};
 use super::host::lock;
-use super::{Credential, ScanError};
+use super::{Credential, ScanError, TokenHost};
 use crate::http::Reach;
 
 /// Lifetime of a token whose server names none (distribution specification, token authentication).
@@ -109,16 +109,22 @@ impl Tokens {
     }
 }
 
-/// Asks the token server.
-async fn fetch(operation: &Operation<'_>, wanted: &TokenRequest<'_>) -> Result<Token, ScanError> {
-    let server = check_realm(&RealmRules {
-        realm: wanted.realm,
+/// The token server that `realm` names, if it may be asked.
+pub(super) fn token_server(operation: &Operation<'_>, realm: &str) -> Result<TokenServer, ScanError> {
+    check_realm(&RealmRules {
+        realm,
         registry: operation.registry_host(),
+        registry_with_port: operation.image.registry(),
         is_plain: operation.is_plain(),
         has_credential: operation.credential().is_some(),
         allowed: operation.token_hosts(),
     })
-    .map_err(|refused| operation.realm_refused(refused))?;
+    .map_err(|refused| operation.realm_refused(refused))
+}
+
+/// Asks the token server.
+async fn fetch(operation: &Operation<'_>, wanted: &TokenRequest<'_>) -> Result<Token, ScanError> {
+    let server = token_server(operation, wanted.realm)?;
     let asked = Instant::now();
     let answer = operation
         .persistently(
@@ -127,12 +133,14 @@ async fn fetch(operation: &Operation<'_>, wanted: &TokenRequest<'_>) -> Result<T
             MAX_ANSWER,
         )
         .await?;
-    operation.note_rate_limit(&answer)?;
+    if let Some(wait) = operation.note_limits(&answer) {
+        return Err(operation.limited(&answer, wait));
+    }
     if answer.status.is_redirection() {
         return Err(operation.redirect_refused(&answer.url, "token servers must not redirect"));
     }
     if answer.status.is_server_error() {
-        return Err(operation.unavailable(&answer));
+        return Err(operation.unavailable(&answer, None));
     }
     if !answer.status.is_success() {
         return Err(operation.unauthorized(&answer));
@@ -235,15 +243,16 @@ struct RealmRules<'r> {
     realm: &'r str,
     /// The registry's host, without port.
     registry: &'r str,
+    registry_with_port: &'r str,
     /// Whether the registry itself is asked over plain HTTP.
     is_plain: bool,
     has_credential: bool,
-    allowed: &'r [String],
+    allowed: &'r [TokenHost],
 }
 
 /// A token server that may be asked.
 #[derive(Debug, PartialEq, Eq)]
-struct TokenServer {
+pub(super) struct TokenServer {
     url: Url,
     reach: Reach,
 }
@@ -253,24 +262,24 @@ struct TokenServer {
 pub(super) struct RefusedRealm {
     /// Scheme and host.
     pub(super) shown: String,
-    pub(super) reason: &'static str,
+    pub(super) reason: String,
 }
 
 /// Decides whether the token server that a challenge names may be asked.
 ///
 /// Credentials go to an `https` server on the registry's own host, on a host below it, on a known partner of it, or on
-/// one that the object's spec allows. Without credentials any public `https` server will do. Plain HTTP is for a
+/// one that the administrator allows. Without credentials any public `https` server will do. Plain HTTP is for a
 /// registry that is itself asked over plain HTTP, on its own host.
 fn check_realm(rules: &RealmRules<'_>) -> Result<TokenServer, RefusedRealm> {
     let url = Url::parse(rules.realm).map_err(|_| RefusedRealm {
         shown: "?".to_owned(),
-        reason: "the realm is no URL",
+        reason: "the realm is no URL".to_owned(),
     })?;
     let host = url.host_str().unwrap_or_default().to_owned();
-    let refused = |reason| {
+    let refused = |reason: &str| {
         Err(RefusedRealm {
             shown: format!("{}://{host}", url.scheme()),
-            reason,
+            reason: reason.to_owned(),
         })
     };
     if !matches!(url.scheme(), "http" | "https") {
@@ -288,13 +297,17 @@ fn check_realm(rules: &RealmRules<'_>) -> Result<TokenServer, RefusedRealm> {
     let is_allowed = rules
         .allowed
         .iter()
-        .any(|allowed| allowed.eq_ignore_ascii_case(&host));
+        .any(|allowed| allowed.allows(rules.registry_with_port, &host));
     let is_below = host
         .strip_suffix(rules.registry)
         .is_some_and(|rest| rest.ends_with('.'));
     let is_partner = KNOWN_TOKEN_SERVERS.contains(&(rules.registry, host.as_str()));
     if rules.has_credential && !(is_own || is_allowed || is_below || is_partner) {
-        return refused("credentials go to the registry's own host, hosts below it and known partners alone");
+        let registry = rules.registry_with_port;
+        return refused(&format!(
+            "credentials go to the registry's own host, hosts below it and known partners alone; if this is its token server, \
+             allow it with --registry-token-host {registry}={host}"
+        ));
     }
     let reach = if is_own || is_allowed {
         Reach::Named
@@ -326,13 +339,14 @@ mod tests {
 
     const REGISTRY: &str = "registry.example";
 
-    fn check(realm: &str, is_plain: bool, has_credential: bool) -> Result<Reach, &'static str> {
+    fn check(realm: &str, is_plain: bool, has_credential: bool) -> Result<Reach, String> {
         check_realm(&RealmRules {
             realm,
             registry: REGISTRY,
+            registry_with_port: REGISTRY,
             is_plain,
             has_credential,
-            allowed: &["sso.example".to_owned()],
+            allowed: &["registry.example=sso.example".parse().unwrap()],
         })
         .map(|server| server.reach)
         .map_err(|refused| refused.reason)
@@ -343,7 +357,7 @@ mod tests {
     #[case::own_host_other_port("https://registry.example:5001/token", Reach::Named)]
     #[case::own_host_other_case("https://REGISTRY.example/token", Reach::Named)]
     #[case::below_it("https://auth.registry.example/token", Reach::Referred)]
-    #[case::allowed_by_the_spec("https://sso.example/token", Reach::Named)]
+    #[case::allowed_by_the_administrator("https://sso.example/token", Reach::Named)]
     fn credentials_go_to_trusted_token_servers(#[case] realm: &str, #[case] reach: Reach) {
         assert_eq!(check(realm, false, true), Ok(reach));
     }

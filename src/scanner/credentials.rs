@@ -314,7 +314,7 @@ mod tests {
     #[case::host(&["ghcr.io"], "ghcr.io/a/b", Some("ghcr.io"))]
     #[case::other_host(&["ghcr.io"], "quay.io/a/b", None)]
     #[case::scheme_and_version(&["https://ghcr.io/v2/"], "ghcr.io/a/b", Some("https://ghcr.io/v2/"))]
-    #[case::version_without_slash(&["https://ghcr.io/v1"], "ghcr.io/a", Some("https://ghcr.io/v1"))]
+    #[case::a_path_that_looks_like_a_version(&["https://ghcr.io/v1"], "ghcr.io/a", None)]
     #[case::docker_hub_by_its_old_address(&["https://index.docker.io/v1/"], "nginx", Some("https://index.docker.io/v1/"))]
     #[case::docker_hub_by_its_short_name(&["docker.io"], "team/app", Some("docker.io"))]
     #[case::longest_path_first(&["r.example/team", "r.example", "r.example/team/app"], "r.example/team/app", Some("r.example/team/app"))]
@@ -339,6 +339,41 @@ mod tests {
         #[case] expected: Option<&str>,
     ) {
         assert_eq!(user(&keychain_of(keys), image).as_deref(), expected);
+    }
+
+    #[derive(Deserialize)]
+    struct Golden {
+        keys: Vec<String>,
+        image: String,
+        first: String,
+    }
+
+    /// The kubelet's keyring gave the answers (`hack/oracle/keyring`).
+    #[test]
+    fn keys_are_read_as_the_kubelet_reads_them() {
+        // The documentation of Kubernetes has them; its code takes such a key for no address and ignores it.
+        let more = [
+            ("a?.r.example", "ab.r.example/app"),
+            ("[a-c].r.example", "a.r.example/app"),
+            ("[^a-c].r.example", "d.r.example/app"),
+        ];
+        let mut wrong = Vec::new();
+        for line in include_str!("golden/keyring.jsonl").lines() {
+            let golden: Golden = serde_json::from_str(line).unwrap();
+            let keys: Vec<&str> = golden.keys.iter().map(String::as_str).collect();
+            let expected = more
+                .iter()
+                .find(|(key, image)| keys == [*key] && golden.image == *image)
+                .map_or(golden.first.as_str(), |(key, _)| *key);
+            let found = user(&keychain_of(&keys), &golden.image).unwrap_or_default();
+            if found != expected {
+                wrong.push(format!(
+                    "{keys:?} {}: {found:?}, expected {expected:?}",
+                    golden.image
+                ));
+            }
+        }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     }
 
     #[test]

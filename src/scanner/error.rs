@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::http::HttpError;
 
 /// Why a scan failed. Each text names the image or host and what the registry said; none holds a credential or token.
@@ -20,6 +22,16 @@ pub enum ScanError {
         identity: &'static str,
         /// Status, code and message of the answer.
         answer: String,
+    },
+    /// The cloud that should give credentials gives none.
+    #[error("no credentials of provider {provider} for {image}: {reason}")]
+    NoCredential {
+        /// The image asked for.
+        image: String,
+        /// The cloud.
+        provider: &'static str,
+        /// What is wrong.
+        reason: String,
     },
     /// The registry knows no such repository.
     #[error("{host} has no repository {repository}: {answer}")]
@@ -42,12 +54,14 @@ pub enum ScanError {
         answer: String,
     },
     /// The registry wants fewer requests.
-    #[error("{host} limits the rate of requests{}", retry_text(*.retry_after))]
+    #[error("{host} limits the rate of requests until {until:.0}")]
     RateLimited {
         /// The registry asked.
         host: String,
-        /// How long not to ask again, when the registry says so.
-        retry_after: Option<Duration>,
+        /// How long it is not asked again.
+        retry_after: Duration,
+        /// Until when.
+        until: Timestamp,
     },
     /// The operation was not done within its timeout, or the server stalled.
     #[error("{host} did not answer for {image} in time ({limit:?})")]
@@ -68,7 +82,7 @@ pub enum ScanError {
         reason: HttpError,
     },
     /// The registry has an internal error, several times in a row.
-    #[error("{host} failed to answer for {image}: {answer}")]
+    #[error("{host} failed to answer for {image}: {answer}{}", retry_text(*.retry_after))]
     Unavailable {
         /// The image asked for.
         image: String,
@@ -76,6 +90,8 @@ pub enum ScanError {
         host: String,
         /// Status, code and message of the answer.
         answer: String,
+        /// How long it is not asked again, when it says so.
+        retry_after: Option<Duration>,
     },
     /// The registry answered with something that is no complete answer.
     #[error("{host} gave no valid answer for {image}: {reason}")]
@@ -97,7 +113,7 @@ pub enum ScanError {
         /// Scheme and host of the server.
         realm: String,
         /// The rule that it breaks.
-        reason: &'static str,
+        reason: String,
     },
     /// The registry redirects to a place that must not be asked.
     #[error("refused to follow the redirect of {host} for {image}: {reason}")]

@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use reqwest::header::{
-    ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue, IF_NONE_MATCH, LOCATION, WWW_AUTHENTICATE,
+    ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue, IF_NONE_MATCH, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use reqwest::{Method, Request, StatusCode};
 use url::Url;
 
-use super::auth::{TokenRequest, basic_header, bearer_header, is_local_name};
+use super::auth::{TokenRequest, basic_header, bearer_header, is_local_name, token_server};
 use super::challenge::{Challenge, parse_challenges};
 use super::host::{Host, Scheme};
 use super::registry::{Access, Registry};
-use super::{Credential, ScanError};
+use super::{Credential, ScanError, TokenHost};
 use crate::http::{HttpError, Reach, read_body};
 use crate::image::ImageName;
 
@@ -27,6 +27,12 @@ const CHALLENGES: usize = 2;
 
 /// Redirects that are followed in a row.
 const REDIRECTS: usize = 5;
+
+/// How long a request waits at most for the registry to take it. Whoever has to wait longer tells so, and makes room.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How often a request waits.
+const WAITS: usize = 5;
 
 /// How much of an unsuccessful answer is read.
 const ERROR_BODY: u64 = 64 << 10;
@@ -85,6 +91,7 @@ impl<'o> Operation<'o> {
         image: &'o ImageName,
         access: &'o Access,
         host: Arc<Host>,
+        credential: Option<&'o Credential>,
     ) -> Result<Self, ScanError> {
         let mut operation = Self {
             registry,
@@ -92,7 +99,7 @@ impl<'o> Operation<'o> {
             access,
             host,
             requests: AtomicU32::new(0),
-            credential: access.keychain.find(image),
+            credential,
             name: host_name(image),
             protocol: "https",
         };
@@ -112,8 +119,8 @@ impl<'o> Operation<'o> {
         self.protocol == "http"
     }
 
-    pub(super) fn token_hosts(&self) -> &[String] {
-        &self.access.token_hosts
+    pub(super) fn token_hosts(&self) -> &[TokenHost] {
+        &self.registry.token_hosts
     }
 
     pub(super) fn request_count(&self) -> u32 {
@@ -125,11 +132,8 @@ impl<'o> Operation<'o> {
     /// Where plain HTTP is acceptable, `https` is tried first, and the outcome is remembered. A server with a bad
     /// certificate is an error and never asked over plain HTTP instead.
     async fn connect(&mut self) -> Result<(), ScanError> {
-        if let Some(wait) = self.host.pause(self.credential) {
-            return Err(ScanError::RateLimited {
-                host: self.image.registry().to_owned(),
-                retry_after: Some(wait),
-            });
+        if let Some(wait) = self.host.pause(self.credential).filter(|wait| *wait > PATIENCE) {
+            return Err(self.held_back(wait));
         }
         if !accepts_plain(self.image, self.access) {
             return Ok(());
@@ -157,14 +161,21 @@ impl<'o> Operation<'o> {
 
     /// Sends a request, answering challenges on the way. Any status but 401, 429 and 5xx comes back as an answer.
     pub(super) async fn ask(&self, url: &Url, want: &Want) -> Result<Answer, ScanError> {
-        let mut challenges = 0;
+        let (mut challenges, mut waits) = (0, 0);
         let mut rejected = None;
         loop {
             let authorization = self.authorization(rejected.as_ref()).await?;
+            self.admission().await?;
             let answer = self.follow(url.clone(), want, authorization.clone()).await?;
-            self.note_rate_limit(&answer)?;
+            if let Some(wait) = self.note_limits(&answer) {
+                waits += 1;
+                if wait > PATIENCE || waits > WAITS {
+                    return Err(self.limited(&answer, wait));
+                }
+                continue;
+            }
             if answer.status.is_server_error() || answer.status == StatusCode::REQUEST_TIMEOUT {
-                return Err(self.unavailable(&answer));
+                return Err(self.unavailable(&answer, None));
             }
             if answer.status != StatusCode::UNAUTHORIZED {
                 return Ok(answer);
@@ -172,11 +183,26 @@ impl<'o> Operation<'o> {
             challenges += 1;
             // A redirect's target has no business asking for credentials.
             let is_own = same_origin(&answer.url, &self.url("")?);
-            if challenges > CHALLENGES || !is_own || !self.learn(&answer, authorization.as_ref()) {
+            if challenges > CHALLENGES || !is_own || !self.learn(&answer, authorization.as_ref())? {
                 return Err(self.unauthorized(&answer));
             }
             rejected = authorization;
         }
+    }
+
+    /// Waits until the registry takes a request.
+    async fn admission(&self) -> Result<(), ScanError> {
+        for _ in 0..WAITS {
+            match self.host.admit(self.credential) {
+                Ok(()) => return Ok(()),
+                Err(wait) if wait > PATIENCE => return Err(self.held_back(wait)),
+                Err(wait) => tokio::time::sleep(wait).await,
+            }
+        }
+        // Others were faster each time.
+        self.host
+            .admit(self.credential)
+            .map_err(|wait| self.held_back(wait))
     }
 
     /// Sends a request as it is, again after transient failures; no credentials are added, no redirect is followed.
@@ -194,8 +220,11 @@ impl<'o> Operation<'o> {
         loop {
             let outcome = self.once(reach, request, limit).await;
             let is_transient = match &outcome {
+                // A server that says how long it is away is not asked before.
                 Ok(answer) => {
-                    answer.status.is_server_error() && answer.status != StatusCode::NOT_IMPLEMENTED
+                    answer.status.is_server_error()
+                        && answer.status != StatusCode::NOT_IMPLEMENTED
+                        && !answer.headers.contains_key(RETRY_AFTER)
                         || answer.status == StatusCode::REQUEST_TIMEOUT
                 }
                 Err(err) => err.is_transient(),
@@ -245,7 +274,8 @@ impl<'o> Operation<'o> {
             .await
             .map_err(|_| timeout())??;
         if answer.status == StatusCode::UNAUTHORIZED {
-            self.learn(&answer, None);
+            // Whoever asks for more than this meets the same challenge.
+            drop(self.learn(&answer, None));
         }
         Ok(answer.status)
     }
@@ -272,9 +302,11 @@ impl<'o> Operation<'o> {
     }
 
     /// Takes note of a challenge; tells whether the request has a chance when it is sent again.
-    fn learn(&self, answer: &Answer, sent: Option<&HeaderValue>) -> bool {
+    ///
+    /// A token server that must not be asked is none of the host's: the next answer may name another.
+    fn learn(&self, answer: &Answer, sent: Option<&HeaderValue>) -> Result<bool, ScanError> {
         if matches!(self.credential, Some(Credential::RegistryToken(_))) {
-            return false;
+            return Ok(false);
         }
         let challenges: Vec<Challenge> = answer
             .headers
@@ -292,6 +324,7 @@ impl<'o> Operation<'o> {
             _ => None,
         });
         if let Some((realm, service, scope)) = bearer {
+            token_server(self, realm)?;
             self.host.set_scheme(Scheme::Bearer {
                 realm: realm.clone(),
                 service: service.clone(),
@@ -303,13 +336,13 @@ impl<'o> Operation<'o> {
             {
                 self.host.set_scope(repository, scope.clone());
             }
-            return true;
+            return Ok(true);
         }
         if challenges.contains(&Challenge::Basic) {
             self.host.set_scheme(Scheme::Basic);
-            return sent.is_none() && matches!(self.credential, Some(Credential::Basic { .. }));
+            return Ok(sent.is_none() && matches!(self.credential, Some(Credential::Basic { .. })));
         }
-        false
+        Ok(false)
     }
 
     /// Sends a request and follows redirects. Credentials go to the registry's own origin alone; another host must be

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::Credential;
 use super::auth::Tokens;
+use super::budget::Budget;
 use crate::http::ClientSettings;
 
 /// Hosts that are remembered; beyond that, those that nobody uses at the moment are forgotten.
@@ -20,15 +21,32 @@ const CONCURRENT_OPERATIONS: usize = 16;
 /// How many repositories with a complete list of a suspicious length show that a host does not cut there.
 const ENOUGH_UNCUT: usize = 3;
 
-/// Longest pause that a registry can impose with `Retry-After`.
-const MAX_PAUSE: Duration = Duration::from_hours(1);
+/// Longest pause that a registry can impose.
+const MAX_PAUSE: Duration = Duration::from_mins(15);
+
+/// The pause after a registry limits the rate without saying for how long; it doubles until a request gets through.
+const FIRST_PAUSE: Duration = Duration::from_secs(5);
+
+/// Credentials of a host whose limits are remembered; beyond that, those that are over are forgotten.
+const MAX_LIMITS: usize = 4096;
 
 /// Knowledge is kept apart by everything that could let one object's answers speak for another's registry.
-#[derive(PartialEq, Eq, Hash)]
-struct HostKey {
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) struct HostKey {
     registry: String,
     client: ClientSettings,
     plain_http: bool,
+}
+
+impl HostKey {
+    /// The host with the `registry`'s name, reached with `client`, where plain HTTP is acceptable or not.
+    pub(super) fn new(registry: &str, client: &ClientSettings, plain_http: bool) -> Self {
+        Self {
+            registry: registry.to_owned(),
+            client: client.clone(),
+            plain_http,
+        }
+    }
 }
 
 /// All known hosts.
@@ -38,13 +56,8 @@ pub(super) struct Hosts {
 }
 
 impl Hosts {
-    /// The host with the `registry`'s name, reached with `client`, where plain HTTP is acceptable or not.
-    pub(super) fn get(&self, registry: &str, client: &ClientSettings, plain_http: bool) -> Arc<Host> {
-        let key = HostKey {
-            registry: registry.to_owned(),
-            client: client.clone(),
-            plain_http,
-        };
+    /// The host with this key, a new one if it is not known.
+    pub(super) fn get(&self, key: HostKey) -> Arc<Host> {
         let mut known = lock(&self.known);
         if known.len() >= MAX_HOSTS && !known.contains_key(&key) {
             known.retain(|_, host| Arc::strong_count(host) > 1);
@@ -86,7 +99,9 @@ struct State {
     paging: Paging,
     /// Scopes that repositories need beyond the usual one.
     scopes: HashMap<String, String>,
-    pauses: HashMap<Option<Credential>, Instant>,
+    /// Until when the host wants no request at all.
+    closed_until: Option<Instant>,
+    limits: HashMap<Option<Credential>, Limit>,
     /// Repositories whose list has a length at which some registries cut, and is complete; by that length.
     uncut: HashMap<usize, HashSet<String>>,
 }
@@ -101,7 +116,8 @@ impl Host {
                 scheme: None,
                 paging: Paging::Whole,
                 scopes: HashMap::new(),
-                pauses: HashMap::new(),
+                closed_until: None,
+                limits: HashMap::new(),
                 uncut: HashMap::new(),
             }),
         }
@@ -166,22 +182,116 @@ impl Host {
         }
     }
 
-    /// How long the host still wants no request with `credential`.
-    pub(super) fn pause(&self, credential: Option<&Credential>) -> Option<Duration> {
-        let mut state = lock(&self.state);
-        let now = Instant::now();
-        state.pauses.retain(|_, until| *until > now);
-        state
-            .pauses
-            .get(&credential.cloned())
-            .map(|until| until.duration_since(now))
+    /// Notes that a list was not there in time: large ones are asked for in pages from then on.
+    pub(super) fn note_slow_list(&self) {
+        let paging = &mut lock(&self.state).paging;
+        if *paging == Paging::Whole {
+            *paging = Paging::Sized;
+        }
     }
 
-    /// Notes that the host wants no request with `credential` for `wait`.
-    pub(super) fn set_pause(&self, credential: Option<&Credential>, wait: Duration) {
-        lock(&self.state)
-            .pauses
-            .insert(credential.cloned(), Instant::now() + wait.min(MAX_PAUSE));
+    /// How long the host still wants no request with `credential`.
+    pub(super) fn pause(&self, credential: Option<&Credential>) -> Option<Duration> {
+        lock(&self.state).pause(credential, Instant::now())
+    }
+
+    /// Takes one request with `credential` from what the host still takes.
+    ///
+    /// # Errors
+    /// How long to wait, when it takes none.
+    pub(super) fn admit(&self, credential: Option<&Credential>) -> Result<(), Duration> {
+        let mut state = lock(&self.state);
+        let now = Instant::now();
+        if let Some(wait) = state.pause(credential, now) {
+            return Err(wait);
+        }
+        let budget = state
+            .limits
+            .get_mut(&credential.cloned())
+            .and_then(|limit| limit.budget.as_mut())
+            .filter(|(_, resets)| *resets > now);
+        match budget {
+            Some((0, resets)) => Err(resets.duration_since(now)),
+            Some((remaining, _)) => {
+                *remaining -= 1;
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Notes what an answer says of how many requests with `credential` the host still takes.
+    pub(super) fn note_budget(&self, credential: Option<&Credential>, said: Option<Budget>) {
+        let mut state = lock(&self.state);
+        let known = state.limits.contains_key(&credential.cloned());
+        if said.is_none() && !known {
+            return;
+        }
+        let now = Instant::now();
+        let limit = state.limit(credential, now);
+        limit.strikes = 0;
+        if let Some(said) = said {
+            let resets = now + said.resets_in.min(MAX_PAUSE);
+            // Requests that are under way are not in the answer's number yet; those of a time that is over do not count.
+            let remaining = match limit.budget {
+                Some((own, known)) if known > now => own.min(said.remaining),
+                _ => said.remaining,
+            };
+            limit.budget = Some((remaining, resets));
+        }
+    }
+
+    /// Notes that the host wants no request with `credential` for a while; gives how long.
+    pub(super) fn set_pause(&self, credential: Option<&Credential>, said: Option<Duration>) -> Duration {
+        let mut state = lock(&self.state);
+        let now = Instant::now();
+        let limit = state.limit(credential, now);
+        let wait = said
+            .unwrap_or_else(|| FIRST_PAUSE * 2_u32.pow(limit.strikes))
+            .min(MAX_PAUSE);
+        limit.strikes = (limit.strikes + 1).min(8);
+        limit.until = limit.until.max(Some(now + wait));
+        wait
+    }
+
+    /// Notes that the host wants no request at all for a while; gives how long.
+    pub(super) fn close(&self, wait: Duration) -> Duration {
+        let wait = wait.min(MAX_PAUSE);
+        let mut state = lock(&self.state);
+        state.closed_until = state.closed_until.max(Some(Instant::now() + wait));
+        wait
+    }
+}
+
+/// What a host takes from one credential.
+#[derive(Default)]
+struct Limit {
+    /// Until when it wants no request.
+    until: Option<Instant>,
+    /// How many requests it takes until when.
+    budget: Option<(u64, Instant)>,
+    /// How often in a row it refused without saying for how long.
+    strikes: u32,
+}
+
+impl State {
+    fn pause(&self, credential: Option<&Credential>, now: Instant) -> Option<Duration> {
+        let own = self
+            .limits
+            .get(&credential.cloned())
+            .and_then(|limit| limit.until);
+        let until = own.max(self.closed_until).filter(|until| *until > now)?;
+        Some(until.duration_since(now))
+    }
+
+    fn limit(&mut self, credential: Option<&Credential>, now: Instant) -> &mut Limit {
+        if self.limits.len() >= MAX_LIMITS {
+            self.limits.retain(|_, limit| {
+                limit.until.is_some_and(|until| until > now)
+                    || limit.budget.is_some_and(|(_, resets)| resets > now)
+            });
+        }
+        self.limits.entry(credential.cloned()).or_default()
     }
 }
 
@@ -202,19 +312,69 @@ mod tests {
             proxy: Some(ProxySettings::new("http://proxy.example:3128", None, None).unwrap()),
             ..ClientSettings::default()
         };
-        let host = hosts.get("r.example", &ClientSettings::default(), false);
-        assert!(Arc::ptr_eq(
-            &host,
-            &hosts.get("r.example", &ClientSettings::default(), false)
-        ));
-        assert!(!Arc::ptr_eq(&host, &hosts.get("r.example", &proxied, false)));
-        assert!(!Arc::ptr_eq(
-            &host,
-            &hosts.get("r.example", &ClientSettings::default(), true)
-        ));
-        assert!(!Arc::ptr_eq(
-            &host,
-            &hosts.get("other.example", &ClientSettings::default(), false)
-        ));
+        let get =
+            |name: &str, client: &ClientSettings, plain: bool| hosts.get(HostKey::new(name, client, plain));
+        let plain = ClientSettings::default();
+        let host = get("r.example", &plain, false);
+        assert!(Arc::ptr_eq(&host, &get("r.example", &plain, false)));
+        assert!(!Arc::ptr_eq(&host, &get("r.example", &proxied, false)));
+        assert!(!Arc::ptr_eq(&host, &get("r.example", &plain, true)));
+        assert!(!Arc::ptr_eq(&host, &get("other.example", &plain, false)));
+    }
+
+    fn somebody() -> Credential {
+        Credential::RegistryToken("t".to_owned())
+    }
+
+    fn budget(remaining: u64, seconds: u64) -> Option<Budget> {
+        Some(Budget {
+            remaining,
+            resets_in: Duration::from_secs(seconds),
+        })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_budget_is_spent_by_all_and_filled_again() {
+        let host = Host::new();
+        host.note_budget(None, budget(2, 30));
+        assert_eq!(host.admit(None), Ok(()));
+        assert_eq!(host.admit(None), Ok(()));
+        assert_eq!(host.admit(None), Err(Duration::from_secs(30)));
+        // A request that was under way comes back with the number that it saw.
+        host.note_budget(None, budget(1, 30));
+        assert_eq!(host.admit(None), Err(Duration::from_secs(30)));
+        assert_eq!(
+            host.admit(Some(&somebody())),
+            Ok(()),
+            "who identifies has a budget of their own"
+        );
+        tokio::time::advance(Duration::from_secs(31)).await;
+        assert_eq!(host.admit(None), Ok(()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pause_is_for_one_credential_and_a_closed_host_for_all() {
+        let host = Host::new();
+        assert_eq!(
+            host.set_pause(None, Some(Duration::from_secs(7))),
+            Duration::from_secs(7)
+        );
+        assert_eq!(host.pause(None), Some(Duration::from_secs(7)));
+        assert_eq!(host.pause(Some(&somebody())), None);
+        host.close(Duration::from_secs(3));
+        assert_eq!(host.admit(Some(&somebody())), Err(Duration::from_secs(3)));
+        tokio::time::advance(Duration::from_secs(8)).await;
+        assert_eq!(host.admit(None), Ok(()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pause_without_a_length_doubles_until_a_request_gets_through() {
+        let host = Host::new();
+        let pause = || host.set_pause(None, None).as_secs();
+        assert_eq!([pause(), pause(), pause()], [5, 10, 20]);
+        assert!((0..20).all(|_| pause() <= 900));
+        host.note_budget(None, None);
+        assert_eq!(pause(), 5);
+        assert_eq!(host.set_pause(None, Some(Duration::from_hours(24))), MAX_PAUSE);
     }
 }

@@ -12,7 +12,6 @@ pub(super) fn normalise(key: &str) -> String {
         .unwrap_or(key);
     let (host, path) = key.split_once('/').unwrap_or((key, ""));
     let path = match path.split_once('/') {
-        _ if matches!(path, "v1" | "v2") => "",
         Some(("v1" | "v2", rest)) => rest,
         _ => path,
     };
@@ -88,8 +87,9 @@ fn glob_matches(pattern: &[u8], text: &[u8]) -> bool {
     }
 }
 
-/// Matches the class that opens at `open`; returns whether it matches and the position after it, `None` if it has no
-/// end.
+/// Matches the class that opens at `open`; returns whether it matches and the position after it, `None` if it is malformed.
+///
+/// Go wants `-` and `]` escaped everywhere but where they mean a range or the end.
 fn class_matches(pattern: &[u8], open: usize, byte: u8) -> Option<(bool, usize)> {
     let mut position = open + 1;
     let negated = pattern.get(position) == Some(&b'^');
@@ -99,18 +99,26 @@ fn class_matches(pattern: &[u8], open: usize, byte: u8) -> Option<(bool, usize)>
     let mut matched = false;
     let mut is_first = true;
     loop {
-        let low = *pattern.get(position)?;
-        if low == b']' && !is_first {
+        if pattern.get(position) == Some(&b']') && !is_first {
             return Some((matched != negated, position + 1));
         }
         is_first = false;
+        let (low, mut next) = class_byte(pattern, position)?;
         let mut high = low;
-        if pattern.get(position + 1) == Some(&b'-') && pattern.get(position + 2).is_some_and(|c| *c != b']') {
-            high = *pattern.get(position + 2)?;
-            position += 2;
+        if pattern.get(next) == Some(&b'-') {
+            (high, next) = class_byte(pattern, next + 1)?;
         }
         matched |= (low..=high).contains(&byte);
-        position += 1;
+        position = next;
+    }
+}
+
+/// A byte of a class, escaped or not, and the position after it.
+fn class_byte(pattern: &[u8], position: usize) -> Option<(u8, usize)> {
+    match pattern.get(position)? {
+        b'-' | b']' => None,
+        b'\\' => Some((*pattern.get(position + 1)?, position + 2)),
+        byte => Some((*byte, position + 1)),
     }
 }
 
@@ -129,6 +137,14 @@ mod tests {
     #[case("[^a]b", "cb", true)]
     #[case("[^a]b", "ab", false)]
     #[case("[a", "a", false)]
+    #[case("[]a]", "a", false)]
+    #[case("[a-]", "a", false)]
+    #[case("[-a]", "a", false)]
+    #[case("[\\-a]", "-", true)]
+    #[case("[a-c]x", "bx", true)]
+    #[case("[c-a]", "b", false)]
+    #[case("[^a-c]", "d", true)]
+    #[case("x[a-c", "xa", false)]
     #[case("\\*a", "*a", true)]
     #[case("\\*a", "ba", false)]
     #[case("***********************a", "aaaaaaaaaaaaaaaaaaaaaaaaaaaab", false)]

@@ -1,7 +1,9 @@
 //! Listing all tags of a repository: page after page, complete or not at all.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
+use jiff::Timestamp;
 use reqwest::header::{ETAG, LINK};
 use reqwest::{Method, StatusCode};
 use url::Url;
@@ -10,9 +12,8 @@ use super::ScanError;
 use super::challenge::next_page;
 use super::exchange::{Answer, Operation, Want};
 use super::host::Paging;
-use super::registry::{ListVersion, TagList};
-use super::tag_page::{InvalidPage, SeenTags, TagPage};
-use crate::image::TagSnapshot;
+use super::registry::{KnownTag, ListVersion, TagList};
+use super::tag_page::{InvalidPage, SeenTags, TagBuffer, TagPage};
 
 /// The page size that is asked for where a registry does not give the whole list at once; also Flux's.
 const PAGE_SIZE: usize = 1000;
@@ -29,7 +30,8 @@ const MAX_VERSION: usize = 256;
 /// What has been read of a list.
 #[derive(Default)]
 struct Progress {
-    tags: Vec<String>,
+    tags: TagBuffer,
+    known: Vec<KnownTag>,
     illegal: u32,
     pages: u32,
     bytes: u64,
@@ -51,18 +53,34 @@ enum Next {
 
 impl Operation<'_> {
     /// Lists the tags; `None` when the registry says that the list still has the version `known`.
-    pub(super) async fn list_tags(&self, known: Option<&ListVersion>) -> Result<Option<TagList>, ScanError> {
+    pub(super) async fn list_tags(
+        &self,
+        known: Option<&ListVersion>,
+        asked_at: Timestamp,
+    ) -> Result<Option<TagList>, ScanError> {
         let whole = self.url(&format!("{}/tags/list", self.image.repository()))?;
         let mut url = whole.clone();
+        let sized = format!("n={PAGE_SIZE}");
         if self.host.paging() == Paging::Sized {
-            url.set_query(Some(&format!("n={PAGE_SIZE}")));
+            url.set_query(Some(&sized));
         }
         let mut progress = Progress::default();
+        let mut gave_small_pages = false;
         // The length of the list whose completeness is in question.
         let mut checked: Option<usize> = None;
         loop {
             let unless = known.filter(|known| progress.pages == 0 && known.url == url.as_str());
-            let answer = self.page(&url, unless, &mut progress).await?;
+            let answer = match self.page(&url, unless, &mut progress).await {
+                Err(ScanError::Unavailable {
+                    retry_after: None, ..
+                }) if progress.pages == 0 && self.host.paging() == Paging::Whole => {
+                    // Some registries break down under a long list and give it in pages.
+                    self.host.set_paging(Paging::Sized);
+                    url.set_query(Some(&sized));
+                    continue;
+                }
+                answer => answer?,
+            };
             if answer.status == StatusCode::NOT_MODIFIED && unless.is_some() {
                 return Ok(None);
             }
@@ -71,7 +89,9 @@ impl Operation<'_> {
                     self.host.note_uncut(self.image.repository(), length);
                     break;
                 }
-                if url != whole && progress.pages == 0 && answer.status == StatusCode::BAD_REQUEST {
+                let refuses_size = answer.status == StatusCode::BAD_REQUEST
+                    || gave_small_pages && answer.status.is_client_error();
+                if url != whole && progress.pages == 0 && refuses_size {
                     // This registry takes no large page size (code PAGINATION_NUMBER_INVALID).
                     self.host.set_paging(Paging::Refused);
                     url.clone_from(&whole);
@@ -81,7 +101,7 @@ impl Operation<'_> {
             }
             let page = self.read(&answer, &progress)?;
             let length = page.tags.len() + page.illegal as usize;
-            let last = page.tags.last().cloned();
+            let last = page.tags.last().map(str::to_owned);
             let added = progress.add(page, answer.body.len());
             progress.version = version(&answer, &url);
             if let Some(length) = checked.filter(|_| added == 0) {
@@ -101,14 +121,24 @@ impl Operation<'_> {
                         return Err(self.invalid(&url, "its pages repeat themselves".to_owned()));
                     }
                     if progress.pages == 1 && length < PAGE_SIZE && self.host.paging() == Paging::Whole {
+                        // This registry gives small pages: large ones from the beginning are fewer requests.
                         self.host.set_paging(Paging::Sized);
+                        url.clone_from(&whole);
+                        url.set_query(Some(&sized));
+                        progress = Progress::default();
+                        gave_small_pages = true;
+                        continue;
                     }
                     (url, checked) = (next, None);
                 }
             }
         }
+        progress.known.sort_unstable();
+        progress.known.dedup_by(|a, b| a.tag == b.tag);
         Ok(Some(TagList {
-            snapshot: TagSnapshot::new(progress.tags),
+            snapshot: Arc::new(progress.tags.snapshot()),
+            asked_at,
+            known: progress.known,
             requests: self.request_count(),
             pages: progress.pages,
             illegal: progress.illegal,
@@ -206,6 +236,7 @@ impl Progress {
         self.pages += 1;
         self.bytes += bytes as u64;
         self.illegal = self.illegal.saturating_add(page.illegal);
+        self.known.extend(page.known);
         let added = if self.pages == 1 {
             page.tags.len()
         } else {
@@ -217,7 +248,7 @@ impl Progress {
             seen.add(&page.tags)
         };
         if added > 0 {
-            self.tags.extend(page.tags);
+            self.tags.append(page.tags);
         }
         added
     }

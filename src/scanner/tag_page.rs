@@ -4,18 +4,80 @@ use std::collections::HashSet;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use super::manifest::is_digest;
+use super::registry::KnownTag;
+use crate::image::TagSnapshot;
 
 /// Longest tag that the distribution specification allows.
 const MAX_TAG_LENGTH: usize = 128;
 
+/// Tags in the order in which they came, in one buffer: a list may have a hundred thousand of them.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct TagBuffer {
+    text: String,
+    /// Where each tag ends in `text`.
+    ends: Vec<usize>,
+}
+
+impl TagBuffer {
+    pub(super) fn push(&mut self, tag: &str) {
+        self.text.push_str(tag);
+        self.ends.push(self.text.len());
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    pub(super) fn last(&self) -> Option<&str> {
+        self.get(self.len().checked_sub(1)?)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &str> {
+        (0..self.len()).filter_map(|position| self.get(position))
+    }
+
+    /// Adds the tags of `other`; the first ones cost nothing.
+    pub(super) fn append(&mut self, other: Self) {
+        if self.ends.is_empty() {
+            *self = other;
+            return;
+        }
+        for tag in other.iter() {
+            self.push(tag);
+        }
+    }
+
+    /// The list, complete.
+    pub(super) fn snapshot(&self) -> TagSnapshot {
+        let mut order: Vec<usize> = (0..self.len()).collect();
+        order.sort_unstable_by(|a, b| self.get(*b).cmp(&self.get(*a)));
+        // Tags that came twice are left out on the way.
+        TagSnapshot::from_descending(order.into_iter().filter_map(|position| self.get(position)))
+    }
+
+    fn get(&self, position: usize) -> Option<&str> {
+        let end = *self.ends.get(position)?;
+        let start = match position.checked_sub(1) {
+            Some(before) => *self.ends.get(before)?,
+            None => 0,
+        };
+        self.text.get(start..end)
+    }
+}
+
 /// The tags of one page.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct TagPage {
-    pub(super) tags: Vec<String>,
+    pub(super) tags: TagBuffer,
     /// Entries that are no tags: too long, or with characters that no tag has. They can never be pulled.
     pub(super) illegal: u32,
+    /// What the page says of its tags beside their names.
+    pub(super) known: Vec<KnownTag>,
 }
 
 /// Why a page is no page.
@@ -35,8 +97,9 @@ impl TagPage {
             .deserialize_map(ListVisitor { limit })
             .and_then(|list| deserializer.end().map(|()| list))
             .map_err(|err| InvalidPage::NotATagList(describe(body, &err)))?;
+        let (list, known) = list;
         match list {
-            Listed::Tags(page) => Ok(page),
+            Listed::Tags(page) => Ok(Self { known, ..page }),
             Listed::TooMany => Err(InvalidPage::TooMany),
             Listed::Missing => Err(InvalidPage::NotATagList(
                 "it has neither 'tags' nor 'name'".to_owned(),
@@ -73,7 +136,7 @@ impl SeenTags {
     }
 
     /// Adds tags; tells how many of them are new.
-    pub(super) fn add(&mut self, tags: &[String]) -> usize {
+    pub(super) fn add(&mut self, tags: &TagBuffer) -> usize {
         tags.iter()
             .filter(|tag| self.hashes.insert(self.hasher.hash_one(tag)))
             .count()
@@ -91,14 +154,15 @@ struct ListVisitor {
 }
 
 impl<'de> Visitor<'de> for ListVisitor {
-    type Value = Listed;
+    type Value = (Listed, Vec<KnownTag>);
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object with a list of tags")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Listed, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut listed = Listed::Missing;
+        let mut known = Vec::new();
         while let Some(key) = map.next_key::<String>()? {
             match key.as_str() {
                 "tags" => listed = map.next_value_seed(Tags { limit: self.limit })?,
@@ -109,12 +173,13 @@ impl<'de> Visitor<'de> for ListVisitor {
                         listed = Listed::Tags(TagPage::default());
                     }
                 }
+                "manifest" => Manifests(known) = map.next_value()?,
                 _ => {
                     map.next_value::<IgnoredAny>()?;
                 }
             }
         }
-        Ok(listed)
+        Ok((listed, known))
     }
 }
 
@@ -144,12 +209,12 @@ impl<'de> Visitor<'de> for Tags {
     fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Listed, A::Error> {
         let mut page = TagPage::default();
         let mut is_too_long = false;
-        while let Some(Tag(tag)) = sequence.next_element()? {
-            match tag {
-                None => page.illegal = page.illegal.saturating_add(1),
-                Some(_) if page.tags.len() >= self.limit => is_too_long = true,
-                Some(tag) => page.tags.push(tag),
-            }
+        let limit = self.limit;
+        while let Some(is_within) = sequence.next_element_seed(NextTag {
+            page: &mut page,
+            limit,
+        })? {
+            is_too_long |= !is_within;
         }
         Ok(if is_too_long {
             Listed::TooMany
@@ -159,24 +224,127 @@ impl<'de> Visitor<'de> for Tags {
     }
 }
 
-/// A tag, or `None` for a string that is none.
-struct Tag(Option<String>);
+/// Puts one tag into a page; gives whether there was room.
+struct NextTag<'p> {
+    page: &'p mut TagPage,
+    limit: usize,
+}
 
-impl<'de> Deserialize<'de> for Tag {
+impl<'de> serde::de::DeserializeSeed<'de> for NextTag<'_> {
+    type Value = bool;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for NextTag<'_> {
+    type Value = bool;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a tag")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<bool, E> {
+        if !is_tag(text) {
+            self.page.illegal = self.page.illegal.saturating_add(1);
+        } else if self.page.tags.len() >= self.limit {
+            return Ok(false);
+        } else {
+            self.page.tags.push(text);
+        }
+        Ok(true)
+    }
+}
+
+/// What registries at Google add to a list: the manifests by digest, with their tags and times. Anything else under the same
+/// name is somebody else's business.
+#[derive(Default)]
+struct Manifests(Vec<KnownTag>);
+
+/// One of them; the times are numbers in strings.
+#[derive(Deserialize)]
+struct Uploaded {
+    #[serde(default)]
+    tag: Vec<String>,
+    #[serde(default, rename = "timeUploadedMs")]
+    time: String,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Lenient {
+    Known(Uploaded),
+    Other(IgnoredAny),
+}
+
+impl<'de> Deserialize<'de> for Manifests {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct TagVisitor;
-        impl Visitor<'_> for TagVisitor {
-            type Value = Tag;
+        struct ManifestsVisitor;
+        impl<'de> Visitor<'de> for ManifestsVisitor {
+            type Value = Manifests;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a tag")
+                f.write_str("anything")
             }
 
-            fn visit_str<E>(self, text: &str) -> Result<Tag, E> {
-                Ok(Tag(is_tag(text).then(|| text.to_owned())))
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Manifests, A::Error> {
+                let mut known = Vec::new();
+                // One at a time: all of them together are many times as large as the list.
+                while let Some((digest, manifest)) = map.next_entry::<String, Lenient>()? {
+                    let Lenient::Known(manifest) = manifest else {
+                        continue;
+                    };
+                    if !is_digest(&digest) {
+                        continue;
+                    }
+                    let milliseconds = manifest.time.parse().ok().filter(|time| *time > 0);
+                    let uploaded = milliseconds.and_then(|time: i64| Timestamp::from_millisecond(time).ok());
+                    known.extend(
+                        manifest
+                            .tag
+                            .into_iter()
+                            .filter(|tag| is_tag(tag))
+                            .map(|tag| KnownTag {
+                                tag: tag.into(),
+                                digest: digest.as_str().into(),
+                                uploaded,
+                            }),
+                    );
+                }
+                Ok(Manifests(known))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Manifests, A::Error> {
+                while sequence.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(Manifests::default())
+            }
+
+            fn visit_unit<E>(self) -> Result<Manifests, E> {
+                Ok(Manifests::default())
+            }
+
+            fn visit_bool<E>(self, _: bool) -> Result<Manifests, E> {
+                Ok(Manifests::default())
+            }
+
+            fn visit_i64<E>(self, _: i64) -> Result<Manifests, E> {
+                Ok(Manifests::default())
+            }
+
+            fn visit_u64<E>(self, _: u64) -> Result<Manifests, E> {
+                Ok(Manifests::default())
+            }
+
+            fn visit_f64<E>(self, _: f64) -> Result<Manifests, E> {
+                Ok(Manifests::default())
+            }
+
+            fn visit_str<E>(self, _: &str) -> Result<Manifests, E> {
+                Ok(Manifests::default())
             }
         }
-        deserializer.deserialize_str(TagVisitor)
+        deserializer.deserialize_any(ManifestsVisitor)
     }
 }
 
@@ -211,8 +379,55 @@ mod tests {
     #[case(r#"{"name":"a","tags":["ok","","a b","-x",".y","a\u0000","ä","_z"]}"#, &["ok", "_z"], 6)]
     fn a_page_is_read(#[case] body: &str, #[case] tags: &[&str], #[case] illegal: u32) {
         let page = TagPage::parse(body.as_bytes(), 10).unwrap();
-        assert_eq!(page.tags, tags);
+        assert!(page.tags.iter().eq(tags.iter().copied()), "{page:?}");
         assert_eq!(page.illegal, illegal);
+    }
+
+    #[test]
+    fn what_google_says_of_tags_is_kept() {
+        let (one, two) = ("a".repeat(64), "b".repeat(64));
+        let body = format!(
+            r#"{{"child":[],"manifest":{{
+                "sha256:{one}":{{"imageSizeBytes":"1","tag":["1.0","latest"],"timeUploadedMs":"1700000000000"}},
+                "sha256:{two}":{{"tag":["0.9","a b"],"timeUploadedMs":"0"}},
+                "sha256:short":{{"tag":["x"]}},
+                "other":7
+            }},"name":"a","tags":["0.9","1.0","latest"]}}"#
+        );
+        let page = TagPage::parse(body.as_bytes(), 10).unwrap();
+        assert!(page.tags.iter().eq(["0.9", "1.0", "latest"]), "{page:?}");
+        let known: Vec<_> = page
+            .known
+            .iter()
+            .map(|known| {
+                (
+                    &*known.tag,
+                    known.digest.ends_with('a'),
+                    known.uploaded.map(|time| time.as_second()),
+                )
+            })
+            .collect();
+        let uploaded = Some(1_700_000_000);
+        assert_eq!(
+            known,
+            [
+                ("1.0", true, uploaded),
+                ("latest", true, uploaded),
+                ("0.9", false, None)
+            ]
+        );
+    }
+
+    #[rstest]
+    #[case("7")]
+    #[case("null")]
+    #[case(r#""x""#)]
+    #[case(r#"[{"tag":[1]}]"#)]
+    #[case(r#"{"sha256:0":[1,2]}"#)]
+    fn what_others_say_under_the_same_name_is_ignored(#[case] manifest: &str) {
+        let body = format!(r#"{{"manifest":{manifest},"tags":["1"]}}"#);
+        let page = TagPage::parse(body.as_bytes(), 10).unwrap();
+        assert_eq!((page.tags.len(), page.known.len()), (1, 0));
     }
 
     #[rstest]
@@ -246,7 +461,11 @@ mod tests {
 
     #[test]
     fn only_new_tags_count() {
-        let page = |tags: &[&str]| tags.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let page = |tags: &[&str]| {
+            let mut buffer = TagBuffer::default();
+            tags.iter().for_each(|tag| buffer.push(tag));
+            buffer
+        };
         let mut seen = SeenTags::new();
         assert_eq!(seen.add(&page(&["a", "b"])), 2);
         assert_eq!(seen.add(&page(&["b", "c"])), 1);

@@ -3,5 +3,7 @@
 mod authentication;
 mod hostile;
 mod inspect;
+mod limits;
 mod listing;
 mod server;
+mod sharing;

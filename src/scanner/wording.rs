@@ -8,26 +8,47 @@ use reqwest::header::{DATE, RETRY_AFTER};
 use url::Url;
 
 use super::auth::RefusedRealm;
+use super::budget::budget;
 use super::exchange::{Answer, Operation, authority};
 use super::{Credential, ScanError};
 use crate::http::{HttpError, READ_TIMEOUT, bounded};
 
 impl Operation<'_> {
-    /// Takes note of a 429 and turns it into an error.
-    pub(super) fn note_rate_limit(&self, answer: &Answer) -> Result<(), ScanError> {
-        if answer.status != StatusCode::TOO_MANY_REQUESTS {
-            return Ok(());
-        }
-        let retry_after = answer
+    /// Takes note of what an answer says of limits. Gives how long to wait, when it refuses for that reason.
+    pub(super) fn note_limits(&self, answer: &Answer) -> Option<Duration> {
+        let said = answer
             .header(RETRY_AFTER.as_str())
             .and_then(|value| retry_after(value, answer.header(DATE.as_str())));
-        if let Some(wait) = retry_after {
-            self.host.set_pause(self.credential(), wait);
+        match answer.status {
+            StatusCode::TOO_MANY_REQUESTS => Some(self.host.set_pause(self.credential(), said)),
+            StatusCode::SERVICE_UNAVAILABLE => said.map(|wait| self.host.close(wait)),
+            status if status.is_server_error() => None,
+            // A token server has limits of its own.
+            _ if answer.url.host_str() != Some(self.registry_host()) => None,
+            _ => {
+                let now = answer
+                    .header(DATE.as_str())
+                    .and_then(parse_date)
+                    .unwrap_or_else(Timestamp::now);
+                let said = budget(|name| answer.header(name), now);
+                self.host.note_budget(self.credential(), said);
+                None
+            }
         }
-        Err(ScanError::RateLimited {
-            host: authority(&answer.url),
-            retry_after,
-        })
+    }
+
+    /// An answer that refuses because of limits.
+    pub(super) fn limited(&self, answer: &Answer, wait: Duration) -> ScanError {
+        if answer.status == StatusCode::TOO_MANY_REQUESTS {
+            rate_limited(authority(&answer.url), wait)
+        } else {
+            self.unavailable(answer, Some(wait))
+        }
+    }
+
+    /// A request that was not sent because of limits.
+    pub(super) fn held_back(&self, wait: Duration) -> ScanError {
+        rate_limited(self.image.registry().to_owned(), wait)
     }
 
     pub(super) fn unauthorized(&self, answer: &Answer) -> ScanError {
@@ -44,8 +65,9 @@ impl Operation<'_> {
         }
     }
 
-    pub(super) fn unavailable(&self, answer: &Answer) -> ScanError {
+    pub(super) fn unavailable(&self, answer: &Answer, retry_after: Option<Duration>) -> ScanError {
         ScanError::Unavailable {
+            retry_after,
             image: self.image.to_string(),
             host: authority(&answer.url),
             answer: self.describe(answer),
@@ -57,15 +79,6 @@ impl Operation<'_> {
             image: self.image.to_string(),
             host: authority(url),
             reason,
-        }
-    }
-
-    /// An answer without content to a request without a condition.
-    pub(super) fn unasked_not_modified(&self) -> ScanError {
-        ScanError::InvalidResponse {
-            image: self.image.to_string(),
-            host: self.image.registry().to_owned(),
-            reason: "304 Not Modified, although no version was named".to_owned(),
         }
     }
 
@@ -135,15 +148,28 @@ impl Operation<'_> {
     }
 }
 
+fn rate_limited(host: String, retry_after: Duration) -> ScanError {
+    ScanError::RateLimited {
+        host,
+        retry_after,
+        until: Timestamp::now()
+            .saturating_add(retry_after)
+            .unwrap_or(Timestamp::MAX),
+    }
+}
+
 /// How long `Retry-After` asks to wait: seconds, or a date that is compared with the answer's own.
 fn retry_after(value: &str, date: Option<&str>) -> Option<Duration> {
     if let Ok(seconds) = value.trim().parse::<u64>() {
         return Some(Duration::from_secs(seconds));
     }
-    let parse = |text: &str| jiff::fmt::rfc2822::parse(text).ok().map(|time| time.timestamp());
-    let until = parse(value)?;
-    let now = date.and_then(parse).unwrap_or_else(Timestamp::now);
+    let until = parse_date(value)?;
+    let now = date.and_then(parse_date).unwrap_or_else(Timestamp::now);
     Duration::try_from(until.duration_since(now)).ok()
+}
+
+fn parse_date(text: &str) -> Option<Timestamp> {
+    jiff::fmt::rfc2822::parse(text).ok().map(|time| time.timestamp())
 }
 
 /// The message of an error body: the registry's, the token server's or `OAuth2`'s form.

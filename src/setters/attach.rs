@@ -166,6 +166,7 @@ fn behind_node(number: usize, node: &Node) -> Attachment {
         (None, _) => nowhere(ImpossibleReason::BehindAlias),
         (Some(_), Role::Key { empty_value: true }) => nowhere(ImpossibleReason::EmptyValue),
         (Some(_), Role::Key { .. }) => nowhere(ImpossibleReason::BehindKey),
+        (Some(_), _) if node.in_key => nowhere(ImpossibleReason::BehindKey),
         (Some(_), _) => Attachment::To(number),
     }
 }
@@ -204,6 +205,7 @@ fn above(text: &str, stream: &Stream<'_>, gap: &Gap, comments: &mut [Comment], b
     let before = before.unwrap_or_default();
     let verdict = match node.role {
         Role::Key { .. } => nowhere(ImpossibleReason::AboveKey),
+        _ if node.in_key => nowhere(ImpossibleReason::AboveKey),
         _ if node.style.is_none() => nowhere(ImpossibleReason::NoScalar),
         _ if !reaches(text, node, head, &before) => nowhere(ImpossibleReason::NoScalar),
         _ if !is_aligned(text, stream, gap, node, head, &before) => nowhere(ImpossibleReason::BelongsAbove),

@@ -1,6 +1,11 @@
 //! Which files the setters look at: by name, then by a scan of the bytes.
 
-use memchr::memmem;
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+
+/// Built once, because most files are searched and have none.
+static MENTION: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"$imagepolicy"));
 
 /// Whether a file with this `/`-separated path can carry markers: `*.yaml`, `*.yml`, or a file named exactly
 /// `Kustomization`. The names are compared as they are, as Flux does; `.YAML` is none.
@@ -17,7 +22,7 @@ pub fn is_candidate(path: &str) -> bool {
 /// nothing to set and nothing to report.
 #[must_use]
 pub fn mentions_marker(content: &[u8]) -> bool {
-    memmem::find(content, b"$imagepolicy").is_some()
+    MENTION.find(content).is_some()
 }
 
 #[cfg(test)]

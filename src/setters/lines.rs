@@ -67,7 +67,8 @@ fn trailing_comment(line: &str) -> Option<(usize, MarkerParse)> {
     let mut best = None;
     for (offset, _) in line.match_indices('#').take(MAX_HASHES) {
         let before = line.get(..offset).unwrap_or_default();
-        if !(before.is_empty() || before.ends_with([' ', '\t', '\u{feff}'])) {
+        // Behind a closing quote or bracket, go-yaml needs no space before a comment.
+        if !(before.is_empty() || before.ends_with([' ', '\t', '\u{feff}', '"', '\'', ']', '}'])) {
             continue;
         }
         match parse_comment(

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
-use saphyr_parser::{Event, ScalarStyle};
+use saphyr_parser::{Event, Parser, ScalarStyle};
 
 use super::attach::{self, Attachment, Comment};
 use super::marker::QUOTED_KEY;
@@ -193,7 +193,8 @@ impl<'t> Texts<'t> {
         } else {
             Cow::Borrowed(original)
         };
-        let masked = Masked::new(&readable);
+        let readable = separate_comments(readable);
+        let masked = Masked::new(&readable).map(Masked::separate_comments);
         Self {
             original,
             readable,
@@ -240,6 +241,38 @@ impl<'t> Texts<'t> {
         }
     }
 }
+
+/// Puts a space before comments that stand right behind a quoted scalar or a bracket, in place of their `#`, and a `#` in place
+/// of the character behind it. go-yaml reads such comments, and the parser here refuses them. No other byte moves.
+pub(super) fn separate_comments(text: Cow<'_, str>) -> Cow<'_, str> {
+    // Behind a letter or a digit it is part of a plain scalar, and most comments have a space before them.
+    let is_glued = |hash: usize| {
+        let before = hash.checked_sub(1).and_then(|before| text.as_bytes().get(before));
+        before.is_some_and(|before| before.is_ascii_punctuation() && *before != b'#')
+    };
+    if !memchr::memchr_iter(b'#', text.as_bytes()).any(is_glued) {
+        return text;
+    }
+    let mut separated = text.into_owned();
+    for _ in 0..MAX_GLUED {
+        let refused = Parser::new_from_str(&separated).find_map(Result::err);
+        let start = refused.and_then(|error| separated.char_indices().nth(error.marker().index()));
+        let Some((start, '#')) = start else {
+            break;
+        };
+        let moved = match separated.as_bytes().get(start + 1) {
+            None | Some(b'\n' | b'\r') => " ",
+            Some(byte) if byte.is_ascii() => " #",
+            // Such a comment is no marker.
+            Some(_) => break,
+        };
+        separated.replace_range(start..start + moved.len(), moved);
+    }
+    Cow::Owned(separated)
+}
+
+/// How many such comments are read in a file; each costs a look at the file.
+const MAX_GLUED: usize = 100;
 
 fn not_utf8(content: &[u8], error: std::str::Utf8Error) -> Located {
     let valid = content.get(..error.valid_up_to()).unwrap_or_default();

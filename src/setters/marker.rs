@@ -146,7 +146,9 @@ pub fn parse_comment(comment: &str) -> MarkerParse {
     {
         return parse_setter(setter.as_deref().unwrap_or_default());
     }
-    if let Ok(long) = serde_json::from_str::<LongForm>(text)
+    // Of the long form, Flux reads the JSON object and forgets what follows.
+    let mut long = serde_json::Deserializer::from_str(text).into_iter::<LongForm>();
+    if let Some(Ok(long)) = long.next()
         && let Some(setter) = long.reference.strip_prefix(DEFINITION_PREFIX)
     {
         return parse_setter(setter);
@@ -250,6 +252,7 @@ mod tests {
     #[case(r#"# {"\u0024imagepolicy": "ns:p"}"#, "ns:p")]
     #[case(r##"# {"$ref": "#/definitions/io.k8s.cli.setters.ns:p"}"##, "ns:p")]
     #[case(r##"# {"$ref":"#/definitions/io.k8s.cli.setters.ns:p:tag"}"##, "ns:p:tag")]
+    #[case(r##"# {"$ref":"#/definitions/io.k8s.cli.setters.ns:p"} pinned"##, "ns:p")]
     fn what_flux_applies_is_a_marker(#[case] comment: &str, #[case] setter: &str) {
         match parse_comment(comment) {
             MarkerParse::Marker(marker) => assert_eq!(marker.to_string(), setter),

@@ -47,6 +47,8 @@ pub(super) struct Node {
     pub(super) role: Role,
     /// Whether it stands in `[...]` or `{...}`.
     pub(super) in_flow: bool,
+    /// Whether a collection that is a key of a mapping holds it.
+    pub(super) in_key: bool,
     /// How many collections hold it.
     pub(super) depth: usize,
     /// Its place in [`Stream::events`].
@@ -100,6 +102,7 @@ impl<'t> Stream<'t> {
 struct Frame<'t> {
     place: Place,
     in_flow: bool,
+    in_key: bool,
     state: FrameState<'t>,
 }
 
@@ -174,6 +177,10 @@ impl<'t> Reader<'t> {
         }
     }
 
+    fn in_key(&self) -> bool {
+        self.frames.last().is_some_and(|frame| frame.in_key)
+    }
+
     /// Takes the next role that the innermost collection has to give. A key is set by whoever is one.
     fn take_role(&mut self) -> (Role, Option<std::borrow::Cow<'t, str>>) {
         match self.frames.last_mut().map(|frame| &mut frame.state) {
@@ -201,9 +208,11 @@ impl<'t> Reader<'t> {
         }
         let (parent, in_flow) = self.surroundings();
         let (role, key) = self.take_role();
-        if matches!(role, Role::Key { .. }) {
+        let is_key = matches!(role, Role::Key { .. });
+        if is_key {
             self.set_key("".into(), None);
         }
+        let in_key = is_key || self.in_key();
         let place = match parent {
             Some(place) if role == Role::Root => place,
             Some(place) => self.stream.objects.enter(place, key.as_deref(), is_mapping),
@@ -214,6 +223,7 @@ impl<'t> Reader<'t> {
         self.frames.push(Frame {
             place,
             in_flow: in_flow || (has_bracket && matches!(first, Some(b'[' | b'{'))),
+            in_key,
             state: if is_mapping {
                 FrameState::Mapping(None)
             } else {
@@ -273,6 +283,7 @@ impl<'t> Reader<'t> {
             style: scalar.map(|(style, _)| style),
             role,
             in_flow,
+            in_key: self.in_key(),
             depth: self.frames.len(),
             event: self.stream.events.len(),
             object: place.map_or(0, Place::object),

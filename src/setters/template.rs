@@ -1,5 +1,7 @@
 //! Template files, read as the YAML that is left when their expressions are blanked out.
 
+use super::locate;
+
 /// A text whose template expressions (`{{ ... }}`) are blanked out without moving any other byte.
 ///
 /// Expressions that have their lines for themselves become blank lines, and all others become a word. What
@@ -26,6 +28,11 @@ impl Masked {
             // Whole characters were replaced by ASCII, so the text is still UTF-8.
             Self(String::from_utf8(bytes).unwrap_or_default())
         })
+    }
+
+    /// The same with comments apart from what stands before them.
+    pub(super) fn separate_comments(self) -> Self {
+        Self(locate::separate_comments(self.0.into()).into_owned())
     }
 
     /// The masked text: as long as the file, line by line.

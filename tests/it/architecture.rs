@@ -13,6 +13,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("setters", &["image"]),
     ("http", &[]),
     ("telemetry", &[]),
+    ("git", &["http"]),
+    ("cloud", &["http"]),
+    ("scanner", &["image", "policy", "http", "cloud"]),
     ("git", &["http", "hexadecimal"]),
     ("scanner", &["image", "policy", "http", "hexadecimal"]),
     ("docker_config", &["scanner"]),
@@ -48,6 +51,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "sync",
             "source",
             "update",
+            "cloud",
             "hexadecimal",
         ],
     ),
@@ -74,6 +78,8 @@ const PURE: &[&str] = &[
     "src/sync/order.rs",
     "src/sync/prepare.rs",
     "src/sync/switches.rs",
+    "src/cloud/registry_host.rs",
+    "src/cloud/signature.rs",
     "src/sync/unknown_fields.rs",
     "src/scanner/challenge.rs",
     "src/scanner/credentials.rs",
@@ -94,6 +100,9 @@ const PURE: &[&str] = &[
     "crates/api/src",
     "crates/yaml/src",
     "crates/kustomize/src",
+    "crates/goregexp/src",
+    "crates/gotemplate/src",
+    "crates/semver/src",
 ];
 
 /// What a pure file may not name.

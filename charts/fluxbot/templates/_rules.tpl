@@ -38,6 +38,12 @@
 - apiGroups: [""]
   resources: [secrets, serviceaccounts]
   verbs: [get]
+{{- if .Values.rbac.serviceAccountTokens }}
+# Whoever may do this may do what any service account may.
+- apiGroups: [""]
+  resources: [serviceaccounts/token]
+  verbs: [create]
+{{- end }}
 - apiGroups: [""]
   resources: [events]
   verbs: [create, patch]

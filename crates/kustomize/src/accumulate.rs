@@ -1,12 +1,24 @@
 //! The recursion through kustomizations: what each lists, generates and changes.
 
+use std::sync::Arc;
+
+use fluxbot_yaml::Value;
+
+use crate::crds;
+use crate::fields::{self, FieldTable};
 use crate::generate;
 use crate::kustomization::{FILE_NAMES, Kustomization};
 use crate::objects;
-use crate::resource::{Resource, ResourceList};
-use crate::transform;
-use crate::tree::{Tree, folder_of, is_within, join};
-use crate::{BuildError, Kind, Limits};
+use crate::origin::{Configured, Place};
+use crate::plugins;
+use crate::remote;
+use crate::resource::Resource;
+use crate::resources::ResourceList;
+use crate::schema::Kinds;
+use crate::transformers;
+use crate::tree::{Tree, is_within, join};
+use crate::vars::{self, Vars};
+use crate::{BuildError, Kind, Limits, RemoteContent};
 
 /// A kustomization and where it stands.
 pub(crate) struct Target {
@@ -17,6 +29,54 @@ pub(crate) struct Target {
     pub(crate) kustomization: Kustomization,
 }
 
+impl Target {
+    /// The name of the kustomization file.
+    fn file_name(&self) -> &str {
+        self.file.rsplit('/').next().unwrap_or_default()
+    }
+
+    fn fail(&self, reason: impl Into<String>) -> BuildError {
+        BuildError::at(&self.file, reason)
+    }
+}
+
+/// What kustomizations have given so far.
+#[derive(Default)]
+pub(crate) struct Accumulated {
+    pub(crate) resources: ResourceList,
+    /// The fields that transformers change. None are known before the first kustomization has been read.
+    pub(crate) table: Option<Arc<FieldTable>>,
+    pub(crate) vars: Vars,
+}
+
+impl Accumulated {
+    /// Adds what a kustomization below has given.
+    fn merge(&mut self, other: Self) -> Result<(), String> {
+        self.resources.append(other.resources)?;
+        if let Some(table) = other.table {
+            self.merge_table(table)?;
+        }
+        vars::merge(&mut self.vars, other.vars.into_values())
+    }
+
+    fn merge_table(&mut self, table: Arc<FieldTable>) -> Result<(), String> {
+        match &mut self.table {
+            None => self.table = Some(table),
+            Some(own) if Arc::ptr_eq(own, &table) => {}
+            Some(own) => {
+                let mut merged = FieldTable::clone(own);
+                merged.merge(FieldTable::clone(&table))?;
+                *own = Arc::new(merged);
+            }
+        }
+        Ok(())
+    }
+
+    fn table(&self) -> Arc<FieldTable> {
+        self.table.clone().unwrap_or_default()
+    }
+}
+
 /// A build while it runs.
 pub(crate) struct Accumulator<'a> {
     pub(crate) tree: &'a Tree<'a>,
@@ -24,8 +84,14 @@ pub(crate) struct Accumulator<'a> {
     /// The folders of the kustomizations that refer to each other down to here.
     open: Vec<String>,
     kustomizations: usize,
-    /// The folder that origin annotations are relative to. None is wanted without one.
-    origin_base: Option<String>,
+    /// Where the kustomization stands, if annotations are to tell it.
+    place: Option<Place>,
+    /// The schema that the build brings along.
+    schema: Option<Arc<Kinds>>,
+    /// Whether a kustomization has chosen a schema.
+    has_schema: bool,
+    /// Whether an object has been read.
+    has_objects: bool,
 }
 
 impl<'a> Accumulator<'a> {
@@ -35,7 +101,10 @@ impl<'a> Accumulator<'a> {
             limits,
             open: Vec::new(),
             kustomizations: 0,
-            origin_base: None,
+            place: None,
+            schema: None,
+            has_schema: false,
+            has_objects: false,
         }
     }
 
@@ -78,27 +147,50 @@ impl<'a> Accumulator<'a> {
     }
 
     /// Builds a kustomization up to the steps that only the outermost one takes.
-    pub(crate) fn run(&mut self, target: &Target) -> Result<ResourceList, BuildError> {
+    pub(crate) fn run(&mut self, target: &Target) -> Result<Accumulated, BuildError> {
         if !target.kustomization.build_metadata.is_empty() {
-            self.origin_base = Some(target.root.clone());
+            self.place = Some(Place::default());
         }
-        let mut resources = ResourceList::default();
-        self.accumulate(target, &mut resources)?;
-        Ok(resources)
+        self.choose_schema(target)?;
+        let mut all = Accumulated::default();
+        self.accumulate(target, &mut all)?;
+        Ok(all)
     }
 
-    /// The path of a file as origin annotations have it.
-    fn origin_path(&self, path: &str) -> Option<String> {
-        let base = self.origin_base.as_ref()?;
-        let base: Vec<&str> = base.split('/').filter(|name| !name.is_empty()).collect();
-        let path: Vec<&str> = path.split('/').collect();
-        let common = base.iter().zip(&path).take_while(|(a, b)| a == b).count();
-        let mut names = vec![".."; base.len() - common];
-        names.extend(path.get(common..).unwrap_or_default());
-        Some(names.join("/"))
+    /// Takes the schema that a kustomization asks for; the first one counts.
+    fn choose_schema(&mut self, target: &Target) -> Result<(), BuildError> {
+        let wanted = &target.kustomization.openapi;
+        let content = match wanted.get("path") {
+            Some(path) => Some(self.tree.load(&target.root, &target.file, path)?),
+            None => None,
+        };
+        if self.has_schema {
+            return Ok(());
+        }
+        let version = wanted.get("version");
+        let Some((path, content)) = content else {
+            return match version.map(String::as_str) {
+                None | Some("") => Ok(()),
+                Some("v1.21.2") => {
+                    self.has_schema = true;
+                    Ok(())
+                }
+                Some(other) => Err(target.fail(format!(
+                    "openapi: the specified OpenAPI version is not built in: '{other}' (v1.21.2 is)"
+                ))),
+            };
+        };
+        if version.is_some() {
+            return Err(target.fail("openapi: builtin version and custom schema provided, cannot use both"));
+        }
+        let document = objects::configuration(&path, &content)?;
+        self.schema = Some(Arc::new(Kinds::from_openapi(&document, self.has_objects)));
+        self.has_schema = true;
+        Ok(())
     }
 
-    fn accumulate(&mut self, target: &Target, resources: &mut ResourceList) -> Result<(), BuildError> {
+    /// Takes a folder that leads to others, within bounds.
+    fn enter(&mut self, target: &Target) -> Result<(), BuildError> {
         self.kustomizations += 1;
         let budget = |reason: String| BuildError::Budget {
             file: target.file.clone(),
@@ -117,144 +209,386 @@ impl<'a> Accumulator<'a> {
             )));
         }
         self.open.push(target.root.clone());
-        let fail = |reason: String| BuildError::at(&target.file, reason);
-        for entry in &target.kustomization.resources {
-            self.resource(target, entry, resources)?;
+        Ok(())
+    }
+
+    fn accumulate(&mut self, target: &Target, all: &mut Accumulated) -> Result<(), BuildError> {
+        self.enter(target)?;
+        let kustomization = &target.kustomization;
+        self.resources(target, &kustomization.resources, all)?;
+        self.configure(target, all)?;
+        self.generate(target, all)?;
+        for entry in &kustomization.components {
+            self.component(target, entry, all)?;
         }
-        for mut generated in generate::generate(self.tree, target)? {
-            if let Some(file) = self.origin_path(&target.file) {
-                generated.note_generator(&file);
-            }
-            generate::absorb(resources, generated).map_err(fail)?;
+        if all.resources.items().len() > self.limits.objects {
+            return Err(BuildError::Budget {
+                file: target.file.clone(),
+                reason: format!("more than {} objects", self.limits.objects),
+            });
         }
-        for entry in &target.kustomization.components {
-            let folder = self.folder(target, entry)?;
-            let component = self.find(&folder)?;
-            if !component.kustomization.is_component {
-                return Err(fail(format!(
-                    "expected kind 'Component' for path '{entry}' but got 'Kustomization'"
-                )));
-            }
-            self.accumulate(&component, resources)?;
-        }
-        if resources.items().len() > self.limits.objects {
-            return Err(budget(format!("more than {} objects", self.limits.objects)));
-        }
-        let origin = self.origin_path(&target.file);
-        transform::transform(self.tree, target, origin.as_deref(), resources)?;
+        self.transform(target, all)?;
+        self.validate(target, all)?;
+        vars::add(&mut all.vars, &kustomization.vars, &mut all.resources)
+            .map_err(|reason| target.fail(format!("vars: {reason}")))?;
         self.open.pop();
         Ok(())
     }
 
-    /// Adds what an entry of `resources` names.
-    fn resource(
+    /// Takes the fields that transformers change: the usual ones, and those of configuration files and custom resources.
+    fn configure(&mut self, target: &Target, all: &mut Accumulated) -> Result<(), BuildError> {
+        let mut table = fields::built_in();
+        let mut custom = FieldTable::default();
+        for path in &target.kustomization.configurations {
+            let (full, content) = self.tree.load(&target.root, &target.file, path)?;
+            let text = String::from_utf8_lossy(&content);
+            let fault = |reason: String| target.fail(format!("configurations: {full}: {reason}"));
+            custom
+                .merge(FieldTable::parse(&text).map_err(fault)?)
+                .map_err(fault)?;
+        }
+        if custom != FieldTable::default() {
+            let mut merged = FieldTable::clone(&table);
+            merged
+                .merge(custom)
+                .map_err(|reason| target.fail(format!("configurations: {reason}")))?;
+            table = Arc::new(merged);
+        }
+        all.merge_table(table)
+            .map_err(|reason| target.fail(format!("configurations: {reason}")))?;
+        let mut custom = FieldTable::default();
+        for path in &target.kustomization.crds {
+            let (full, content) = self.tree.load(&target.root, &target.file, path)?;
+            let document = objects::configuration(&full, &content)?;
+            custom
+                .merge(crds::table(&document))
+                .map_err(|reason| target.fail(format!("crds: {full}: {reason}")))?;
+        }
+        if custom != FieldTable::default() {
+            all.merge_table(Arc::new(custom))
+                .map_err(|reason| target.fail(format!("crds: {reason}")))?;
+        }
+        Ok(())
+    }
+
+    /// Adds what the kustomization generates.
+    fn generate(&mut self, target: &Target, all: &mut Accumulated) -> Result<(), BuildError> {
+        let mut generated = generate::generate(self.tree, target)?;
+        if let Some(place) = &self.place {
+            let file = place.append(target.file_name());
+            for resource in &mut generated {
+                let kind = if resource.kind() == "Secret" {
+                    "SecretGenerator"
+                } else {
+                    "ConfigMapGenerator"
+                };
+                resource.note_origin(&file.configured_here(&Configured::built_in(kind)));
+            }
+        }
+        let configurations = self.plugins(target, "generators", &target.kustomization.generators)?;
+        for configuration in &configurations {
+            let mut resource = plugins::generate(self.tree, target, configuration)?;
+            if let Some(text) = plugins::origin(configuration) {
+                resource.note_origin(&text);
+            }
+            generated.push(resource);
+        }
+        for mut resource in generated {
+            resource.kinds.clone_from(&self.schema);
+            generate::absorb(&mut all.resources, resource).map_err(|reason| target.fail(reason))?;
+        }
+        Ok(())
+    }
+
+    /// The configurations that a list of generators, transformers or validators names.
+    fn plugins(
         &mut self,
         target: &Target,
-        entry: &str,
-        resources: &mut ResourceList,
-    ) -> Result<(), BuildError> {
-        if is_remote(entry) {
-            return Err(BuildError::Unsupported {
-                file: target.file.clone(),
-                what: format!("remote resource '{entry}'"),
-            });
+        field: &str,
+        entries: &[String],
+    ) -> Result<Vec<Resource>, BuildError> {
+        let mut found = Accumulated::default();
+        let mut paths = Vec::new();
+        for entry in entries {
+            // An entry may be the configuration itself.
+            let Ok(inline) = self.tree.objects(&target.file, entry.as_bytes()) else {
+                paths.push(entry.clone());
+                continue;
+            };
+            for mut resource in inline {
+                if let Some(place) = &self.place {
+                    resource.set_origin(&place.append(target.file_name()).read_here());
+                }
+                found
+                    .resources
+                    .push(resource)
+                    .map_err(|reason| target.fail(format!("{field}: {reason}")))?;
+            }
         }
-        let fail = |reason: String| BuildError::at(&target.file, reason);
-        let path = if entry.starts_with('/') {
-            None
-        } else {
-            join(&target.root, entry)
-        };
-        let path = path
-            .filter(|_| !entry.is_empty())
-            .ok_or_else(|| fail(format!("resource '{entry}' is outside of the tree of files")))?;
+        self.resources(target, &paths, &mut found)?;
+        Ok(found.resources.into_items())
+    }
+
+    fn transform(&mut self, target: &Target, all: &mut Accumulated) -> Result<(), BuildError> {
+        if let Some(schema) = &self.schema {
+            for resource in all.resources.items_mut() {
+                resource.kinds = Some(Arc::clone(schema));
+            }
+        }
+        let table = all.table();
+        let steps = transformers::configured(self.tree, target, &table)?;
+        let configurations = self.plugins(target, "transformers", &target.kustomization.transformers)?;
+        let mut origins: Vec<Option<String>> = Vec::new();
+        let place = self.place.as_ref().map(|place| place.append(target.file_name()));
+        for step in &steps {
+            origins.push(
+                place
+                    .as_ref()
+                    .map(|place| place.configured_here(&Configured::built_in(step.kind))),
+            );
+        }
+        let mut steps = steps;
+        for configuration in &configurations {
+            steps.push(plugins::transformer(self.tree, target, configuration)?);
+            origins.push(plugins::origin(configuration));
+        }
+        for (step, origin) in steps.iter().zip(origins) {
+            step.transformer
+                .apply(&mut all.resources)
+                .map_err(|reason| target.fail(format!("{}: {reason}", step.field)))?;
+            if let Some(text) = origin {
+                for item in all.resources.items_mut() {
+                    item.note_transformation(&text);
+                }
+            }
+            all.resources.drop_empty();
+        }
+        Ok(())
+    }
+
+    /// Runs the validators, which must leave the objects as they are but for a label.
+    fn validate(&mut self, target: &Target, all: &mut Accumulated) -> Result<(), BuildError> {
+        const LABEL: &str = "validated-by";
+        let configurations = self.plugins(target, "validators", &target.kustomization.validators)?;
+        for configuration in &configurations {
+            let step = plugins::transformer(self.tree, target, configuration)?;
+            let before: Vec<Value> = all
+                .resources
+                .items()
+                .iter()
+                .map(|item| item.value.clone())
+                .collect();
+            step.transformer
+                .apply(&mut all.resources)
+                .map_err(|reason| target.fail(format!("{}: {reason}", step.field)))?;
+            let mut after = Vec::new();
+            for item in all.resources.items() {
+                let mut item = item.clone();
+                let mut labels = item.labels();
+                if labels.remove(LABEL).is_some() {
+                    item.set_labels(labels);
+                }
+                after.push(item.value);
+            }
+            if before != after {
+                return Err(target.fail(format!(
+                    "{}: validator shouldn't modify the resource map",
+                    step.field
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds what a list of files and folders names.
+    fn resources(
+        &mut self,
+        target: &Target,
+        entries: &[String],
+        all: &mut Accumulated,
+    ) -> Result<(), BuildError> {
+        entries
+            .iter()
+            .try_for_each(|entry| self.resource(target, entry, all))
+    }
+
+    fn resource(&mut self, target: &Target, entry: &str, all: &mut Accumulated) -> Result<(), BuildError> {
+        if remote::is_remote(entry) {
+            return match remote::fetch(self.tree, &target.file, entry)? {
+                RemoteContent::File(content) => self.file(target, entry, entry, &content, all),
+                RemoteContent::Tree { files, path } => {
+                    let tree = self.tree.fetched(&*files);
+                    let own = self.remote(&tree, target, entry, &path, None)?;
+                    self.tree.note_fetched(tree.into_inputs());
+                    all.merge(own).map_err(|reason| {
+                        target.fail(format!("recursed merging from path '{entry}': {reason}"))
+                    })
+                }
+            };
+        }
+        let path = Some(entry)
+            .filter(|entry| !entry.is_empty() && !entry.starts_with('/'))
+            .and_then(|entry| join(&target.root, entry))
+            .ok_or_else(|| target.fail(format!("resource '{entry}' is outside of the tree of files")))?;
         match self.tree.kind(&path)? {
             Some(Kind::File) => {
-                for resource in self.file(target, entry)? {
-                    resources
-                        .push(resource)
-                        .map_err(|reason| fail(format!("merging resources from '{entry}': {reason}")))?;
-                }
-                Ok(())
+                let (path, content) = self.tree.load(&target.root, &target.file, entry)?;
+                self.file(target, entry, &path, &content, all)
             }
             Some(Kind::Directory) => {
                 let folder = self.folder(target, entry)?;
                 let base = self.find(&folder)?;
+                self.choose_schema(&base)?;
                 if base.kustomization.is_component {
-                    return Err(fail(format!("expected kind != 'Component' for path '{entry}'")));
+                    return Err(target.fail(format!("expected kind != 'Component' for path '{entry}'")));
                 }
-                let mut own = ResourceList::default();
-                self.accumulate(&base, &mut own)?;
-                for resource in own.into_items() {
-                    resources
-                        .push(resource)
-                        .map_err(|reason| fail(format!("recursed merging from path '{entry}': {reason}")))?;
-                }
-                Ok(())
+                let mut own = Accumulated::default();
+                self.below(entry, |this| this.accumulate(&base, &mut own))?;
+                all.merge(own)
+                    .map_err(|reason| target.fail(format!("recursed merging from path '{entry}': {reason}")))
             }
-            None => Err(fail(format!(
-                "accumulating resources from '{entry}': open {path}: no such file or directory"
+            None => Err(target.fail(format!(
+                "accumulating resources: accumulation err='accumulating resources from '{entry}': open {path}: no such file or \
+                 directory': must build at directory: not a valid directory: '{path}' doesn't exist"
             ))),
         }
     }
 
-    fn file(&self, target: &Target, entry: &str) -> Result<Vec<Resource>, BuildError> {
-        let (path, content) = self.tree.load(&target.root, &target.file, entry)?;
-        let mut found = objects::read(&path, &content).map_err(|fault| BuildError::Invalid {
-            file: path.clone(),
-            line: fault.line,
-            reason: fault.reason,
-        })?;
-        if let Some(origin) = self.origin_path(&path) {
-            for resource in &mut found {
-                resource.origin_note = Some(format!("path: {origin}\n"));
-            }
+    /// Does something for a kustomization below, whose place is told by the entry that names it.
+    fn below<T>(&mut self, entry: &str, work: impl FnOnce(&mut Self) -> T) -> T {
+        let place = self.place.clone();
+        if let Some(place) = &mut self.place {
+            *place = place.append(entry);
         }
-        Ok(found)
+        let result = work(self);
+        self.place = place;
+        result
+    }
+
+    /// Adds the objects of a file.
+    fn file(
+        &mut self,
+        target: &Target,
+        entry: &str,
+        path: &str,
+        content: &[u8],
+        all: &mut Accumulated,
+    ) -> Result<(), BuildError> {
+        let found = self
+            .tree
+            .objects(path, content)
+            .map_err(|fault| BuildError::Invalid {
+                file: path.to_owned(),
+                line: fault.line,
+                reason: format!("accumulating resources from '{entry}': {}", fault.reason),
+            })?;
+        let origin = self.place.as_ref().map(|place| place.append(entry).read_here());
+        self.has_objects |= !found.is_empty();
+        for mut resource in found {
+            resource.kinds.clone_from(&self.schema);
+            if let Some(origin) = &origin {
+                resource.set_annotation(crate::resource::note::ORIGIN, origin.clone());
+            }
+            all.resources
+                .push(resource)
+                .map_err(|reason| target.fail(format!("merging resources from '{entry}': {reason}")))?;
+        }
+        Ok(())
+    }
+
+    fn component(&mut self, target: &Target, entry: &str, all: &mut Accumulated) -> Result<(), BuildError> {
+        if remote::is_remote(entry) {
+            let RemoteContent::Tree { files, path } = remote::fetch(self.tree, &target.file, entry)? else {
+                return Err(target.fail(format!("component '{entry}' must be a directory")));
+            };
+            let tree = self.tree.fetched(&*files);
+            let own = std::mem::take(all);
+            *all = self.remote(&tree, target, entry, &path, Some(own))?;
+            self.tree.note_fetched(tree.into_inputs());
+            return Ok(());
+        }
+        let folder = self.folder(target, entry)?;
+        let component = self.find(&folder)?;
+        self.choose_schema(&component)?;
+        if !component.kustomization.is_component {
+            return Err(target.fail(format!(
+                "expected kind 'Component' for path '{entry}' but got 'Kustomization'"
+            )));
+        }
+        self.below(entry, |this| this.accumulate(&component, all))
+    }
+
+    /// Builds a kustomization of another tree; with `all`, as a component.
+    fn remote(
+        &mut self,
+        tree: &Tree<'_>,
+        target: &Target,
+        entry: &str,
+        path: &str,
+        all: Option<Accumulated>,
+    ) -> Result<Accumulated, BuildError> {
+        let mut inner = Accumulator {
+            tree,
+            limits: self.limits,
+            open: Vec::new(),
+            kustomizations: self.kustomizations,
+            place: self.place.as_ref().map(|place| place.append(entry)),
+            schema: self.schema.clone(),
+            has_schema: self.has_schema,
+            has_objects: self.has_objects,
+        };
+        let within = |error: BuildError| target.fail(format!("'{entry}': {error}"));
+        let root = join("", path)
+            .ok_or_else(|| target.fail(format!("'{entry}': the path leaves the tree of files")))?;
+        let base = inner.find(&root).map_err(within)?;
+        inner.choose_schema(&base).map_err(within)?;
+        if base.kustomization.is_component != all.is_some() {
+            let wanted = if all.is_some() {
+                "'Component'"
+            } else {
+                "!= 'Component'"
+            };
+            return Err(target.fail(format!("expected kind {wanted} for path '{entry}'")));
+        }
+        let mut all = all.unwrap_or_default();
+        inner.accumulate(&base, &mut all).map_err(within)?;
+        self.kustomizations = inner.kustomizations;
+        self.schema = inner.schema;
+        self.has_schema = inner.has_schema;
+        self.has_objects = true;
+        Ok(all)
     }
 
     /// The folder that an entry names, which may be none of those that lead here.
     fn folder(&self, target: &Target, entry: &str) -> Result<String, BuildError> {
-        let fail = |reason: String| BuildError::at(&target.file, reason);
-        if is_remote(entry) {
-            return Err(BuildError::Unsupported {
-                file: target.file.clone(),
-                what: format!("remote base '{entry}'"),
-            });
+        if entry.is_empty() {
+            return Err(target.fail("new root cannot be empty"));
         }
         if entry.starts_with('/') {
-            return Err(fail(format!("new root '{entry}' cannot be absolute")));
+            return Err(target.fail(format!("new root '{entry}' cannot be absolute")));
         }
         if entry.split('/').any(|name| name != ".." && name.contains("..")) {
-            return Err(fail(format!(
-                "path \"{entry}\" is ambiguous: check for YAML indentation errors in your kustomization file"
+            return Err(target.fail(format!(
+                "path \"{entry}\" is ambiguous: resolves to {:?} after normalization, which is likely not the intended target; check \
+                 for YAML indentation errors in your kustomization file",
+                crate::tree::clean(entry)
             )));
         }
         let folder = join(&target.root, entry)
-            .ok_or_else(|| fail(format!("'{entry}' is outside of the tree of files")))?;
+            .ok_or_else(|| target.fail(format!("'{entry}' is outside of the tree of files")))?;
         if let Some(open) = self.open.iter().rev().find(|open| is_within(open, &folder)) {
-            return Err(fail(format!(
+            return Err(target.fail(format!(
                 "cycle detected: candidate root '{folder}' contains visited root '{open}'"
             )));
         }
         match self.tree.kind(&folder)? {
             Some(Kind::Directory) => Ok(folder),
-            Some(Kind::File) => Err(fail(format!(
-                "'{entry}' must be a directory; '{}' is its folder",
-                folder_of(&folder)
+            Some(Kind::File) => Err(target.fail(format!(
+                "must build at directory: '{folder}': file is not directory"
             ))),
-            None => Err(fail(format!("'{entry}' doesn't exist"))),
+            None => Err(target.fail(format!(
+                "must build at directory: not a valid directory: '{folder}' doesn't exist"
+            ))),
         }
     }
-}
-
-/// Whether an entry names something outside of the tree, as the original decides it from the text.
-pub(crate) fn is_remote(entry: &str) -> bool {
-    entry.contains("://")
-        || entry.starts_with("git@")
-        || entry.starts_with("git::")
-        || entry.starts_with("github.com/")
-        || entry.starts_with("github.com:")
-        || entry.contains("?ref=")
-        || entry.contains("?version=")
 }

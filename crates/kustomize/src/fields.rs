@@ -1,55 +1,78 @@
 //! The fields that transformers change, and the walk to them.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
-use fluxbot_yaml::{Map, Value};
-use serde::Deserialize;
+use fluxbot_yaml::{Map, Reading, Value};
 
+use crate::decode::{self, decoded};
+use crate::field_path::split_at;
 use crate::id::Gvk;
+use crate::order;
 
 /// The table, written by `hack/oracle/kustomize`.
 const TABLE: &str = include_str!("data/fields.txt");
 
+static DEFAULT: LazyLock<Arc<FieldTable>> = LazyLock::new(|| Arc::new(FieldTable::read(TABLE)));
+
 /// The fields that the original changes without being told.
-pub(crate) static DEFAULT: LazyLock<FieldTable> = LazyLock::new(|| FieldTable::read(TABLE));
-
-/// A field of the objects of a kind.
-#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct FieldSpec {
-    pub(crate) group: String,
-    pub(crate) version: String,
-    pub(crate) kind: String,
-    /// Keys separated by `/`; `[]` after a key says that it is a list.
-    pub(crate) path: String,
-    /// Whether the field is created where it is missing.
-    pub(crate) create: bool,
+pub(crate) fn built_in() -> Arc<FieldTable> {
+    Arc::clone(&DEFAULT)
 }
 
-/// Which fields of which kinds hold the name of an object.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Reference {
-    pub(crate) target: Gvk,
-    pub(crate) fields: Vec<FieldSpec>,
+decoded! {
+    /// A field of the objects of a kind.
+    FieldSpec "FieldSpec" {
+        group: String = "group",
+        version: String = "version",
+        kind: String = "kind",
+        /// Keys separated by `/`; `[]` after a key says that it is a list.
+        path: String = "path",
+        /// Whether the field is created where it is missing.
+        create: bool = "create",
+    }
 }
 
-/// The fields of all transformers.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct FieldTable {
-    pub(crate) namespace: Vec<FieldSpec>,
-    pub(crate) common_labels: Vec<FieldSpec>,
-    pub(crate) template_labels: Vec<FieldSpec>,
-    pub(crate) claim_labels: Vec<FieldSpec>,
-    pub(crate) common_annotations: Vec<FieldSpec>,
-    pub(crate) images: Vec<FieldSpec>,
-    pub(crate) replicas: Vec<FieldSpec>,
-    pub(crate) references: Vec<Reference>,
+decoded! {
+    /// Which fields of which kinds hold the name of an object of a kind.
+    Reference "NameBackReferences" {
+        group: String = "group",
+        version: String = "version",
+        kind: String = "kind",
+        fields: Vec<FieldSpec> = "fieldSpecs",
+    }
+}
+
+decoded! {
+    /// The fields of all transformers.
+    FieldTable "TransformerConfig" {
+        name_prefix: Vec<FieldSpec> = "namePrefix",
+        name_suffix: Vec<FieldSpec> = "nameSuffix",
+        namespace: Vec<FieldSpec> = "namespace",
+        common_labels: Vec<FieldSpec> = "commonLabels",
+        labels: Vec<FieldSpec> = "labels",
+        template_labels: Vec<FieldSpec> = "templateLabels",
+        claim_labels: Vec<FieldSpec> = "volumeClaimTemplateLabels",
+        common_annotations: Vec<FieldSpec> = "commonAnnotations",
+        references: Vec<Reference> = "nameReference",
+        var_references: Vec<FieldSpec> = "varReference",
+        images: Vec<FieldSpec> = "images",
+        replicas: Vec<FieldSpec> = "replicas",
+    }
+}
+
+impl Reference {
+    pub(crate) fn target(&self) -> Gvk {
+        Gvk {
+            group: self.group.clone(),
+            version: self.version.clone(),
+            kind: self.kind.clone(),
+        }
+    }
 }
 
 impl FieldTable {
     fn read(text: &str) -> Self {
         let mut table = Self::default();
-        let mut ignored = Vec::new();
         let mut section = "";
         for line in text.lines() {
             let mut words = line.split_ascii_whitespace();
@@ -57,8 +80,11 @@ impl FieldTable {
                 (Some("fields"), Some(name)) => section = name,
                 (Some("reference"), Some(target)) => {
                     section = "";
+                    let Gvk { group, version, kind } = selector(target);
                     table.references.push(Reference {
-                        target: selector(target),
+                        group,
+                        version,
+                        kind,
                         fields: Vec::new(),
                     });
                 }
@@ -71,27 +97,105 @@ impl FieldTable {
                         path: path.to_owned(),
                         create: words.next() == Some("create"),
                     };
-                    let fields = match section {
-                        "namespace" => &mut table.namespace,
-                        "commonLabels" => &mut table.common_labels,
-                        "templateLabels" => &mut table.template_labels,
-                        "volumeClaimTemplateLabels" => &mut table.claim_labels,
-                        "commonAnnotations" => &mut table.common_annotations,
-                        "images" => &mut table.images,
-                        "replicas" => &mut table.replicas,
-                        "" => match table.references.last_mut() {
-                            Some(reference) => &mut reference.fields,
-                            None => &mut ignored,
-                        },
-                        _ => &mut ignored,
-                    };
-                    fields.push(field);
+                    if section.is_empty() {
+                        if let Some(reference) = table.references.last_mut() {
+                            reference.fields.push(field);
+                        }
+                    } else if let Some(fields) = table.section(section) {
+                        fields.push(field);
+                    }
                 }
                 _ => {}
             }
         }
+        table.sort();
         table
     }
+
+    fn section(&mut self, name: &str) -> Option<&mut Vec<FieldSpec>> {
+        let mut sections = self.sections();
+        let place = sections.iter().position(|(known, _)| *known == name)?;
+        Some(sections.swap_remove(place).1)
+    }
+
+    /// All lists of fields, with the names that configuration has for them.
+    fn sections(&mut self) -> Vec<(&'static str, &mut Vec<FieldSpec>)> {
+        vec![
+            ("namePrefix", &mut self.name_prefix),
+            ("nameSuffix", &mut self.name_suffix),
+            ("namespace", &mut self.namespace),
+            ("commonLabels", &mut self.common_labels),
+            ("labels", &mut self.labels),
+            ("templateLabels", &mut self.template_labels),
+            ("volumeClaimTemplateLabels", &mut self.claim_labels),
+            ("commonAnnotations", &mut self.common_annotations),
+            ("varReference", &mut self.var_references),
+            ("images", &mut self.images),
+            ("replicas", &mut self.replicas),
+        ]
+    }
+
+    /// Sorts everything by kind, as the original does after each step.
+    fn sort(&mut self) {
+        for (_, fields) in self.sections() {
+            fields.sort_by_cached_key(FieldSpec::sort_key);
+        }
+        self.references.sort_by_cached_key(|one| sort_key(&one.target()));
+    }
+
+    /// Reads a configuration file.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let documents = fluxbot_yaml::parse(text, Reading::Api)
+            .map_err(|error| format!("error converting YAML to JSON: {error}"))?;
+        let Some(document) = documents.into_iter().next() else {
+            return Ok(Self::default());
+        };
+        let mut table: Self = decode::strict(&document.into_value())
+            .map_err(|fault| format!("error unmarshaling JSON: while decoding JSON: {}", fault.reason))?;
+        table.sort();
+        Ok(table)
+    }
+
+    /// Adds what another table has.
+    pub(crate) fn merge(&mut self, mut other: Self) -> Result<(), String> {
+        for ((name, fields), (_, more)) in self.sections().into_iter().zip(other.sections()) {
+            merge_fields(fields, more)
+                .map_err(|reason| format!("failed to merge {name} fieldSpec: {reason}"))?;
+        }
+        for reference in other.references {
+            let mut found = false;
+            for known in &mut self.references {
+                if known.target() == reference.target() {
+                    found = true;
+                    merge_fields(&mut known.fields, &reference.fields)
+                        .map_err(|reason| format!("failed to merge NameReference fieldSpec: {reason}"))?;
+                }
+            }
+            if !found {
+                self.references.push(reference);
+            }
+        }
+        self.sort();
+        Ok(())
+    }
+}
+
+/// The key by which configuration is sorted.
+fn sort_key(gvk: &Gvk) -> (isize, String) {
+    let or = |text: &str, other: &str| {
+        if text.is_empty() {
+            other.to_owned()
+        } else {
+            text.to_owned()
+        }
+    };
+    let text = format!(
+        "{}_{}_{}",
+        or(&gvk.group, "~G"),
+        or(&gvk.version, "~V"),
+        or(&gvk.kind, "~K")
+    );
+    (order::rank(&gvk.kind), text)
 }
 
 fn selector(text: &str) -> Gvk {
@@ -124,6 +228,10 @@ impl FieldSpec {
         }
     }
 
+    fn sort_key(&self) -> (isize, String) {
+        sort_key(&self.gvk())
+    }
+
     pub(crate) fn gvk(&self) -> Gvk {
         Gvk {
             group: self.group.clone(),
@@ -147,8 +255,7 @@ impl FieldSpec {
     ) -> Result<(), String> {
         let path = split_path(&self.path);
         let create = if self.create { create } else { Create::Never };
-        let names: Vec<&str> = path.iter().map(String::as_str).collect();
-        walk(object, &names, create, set)
+        visit(object, &path, create, set)
             .map_err(|reason| format!("considering field '{}': {reason}", self.path))
     }
 }
@@ -168,32 +275,24 @@ pub(crate) fn merge_fields(fields: &mut Vec<FieldSpec>, more: &[FieldSpec]) -> R
     Ok(())
 }
 
-/// Splits at slashes that no backslash precedes.
+/// The names of a path.
 pub(crate) fn split_path(path: &str) -> Vec<String> {
-    let mut names = vec![String::new()];
-    let mut characters = path.strip_prefix('/').unwrap_or(path).chars().peekable();
-    while let Some(character) = characters.next() {
-        match character {
-            '\\' if characters.peek() == Some(&'/') => {
-                characters.next();
-                if let Some(name) = names.last_mut() {
-                    name.push('/');
-                }
-            }
-            '/' => names.push(String::new()),
-            other => {
-                if let Some(name) = names.last_mut() {
-                    name.push(other);
-                }
-            }
-        }
-    }
-    names
+    split_at(path, '/')
+}
+
+/// Calls `set` for each value at a path.
+pub(crate) fn visit(
+    object: &mut Value,
+    path: &[String],
+    create: Create,
+    set: &mut dyn FnMut(&mut Value) -> Result<(), String>,
+) -> Result<(), String> {
+    walk(object, path, create, set)
 }
 
 fn walk(
     value: &mut Value,
-    path: &[&str],
+    path: &[String],
     create: Create,
     set: &mut dyn FnMut(&mut Value) -> Result<(), String>,
 ) -> Result<(), String> {

@@ -56,6 +56,8 @@ pub struct Inputs {
     pub listed: BTreeSet<String>,
     /// Paths that were looked for and not found.
     pub missing: BTreeSet<String>,
+    /// Addresses outside of the tree that were asked for.
+    pub fetched: BTreeSet<String>,
 }
 
 impl Inputs {
@@ -64,6 +66,7 @@ impl Inputs {
         self.read.extend(other.read);
         self.listed.extend(other.listed);
         self.missing.extend(other.missing);
+        self.fetched.extend(other.fetched);
     }
 }
 

@@ -2,10 +2,12 @@
 
 use serde_json::Value;
 
-use crate::accumulate::{Accumulator, Target, is_remote};
-use crate::kustomization::{FILE_NAMES, Image, Kustomization, Patch, from_json};
+use crate::accumulate::{Accumulator, Target};
+use crate::decode::{self, Decode};
+use crate::kustomization::{FILE_NAMES, Image, Kustomization, Patch};
+use crate::remote::is_remote;
 use crate::tree::join;
-use crate::{BuildError, Built, Files, Kind, Options, finish, objects};
+use crate::{BuildError, Built, Files, Kind, Options, finish};
 
 /// How deep folders without a kustomization may be nested.
 const MAX_DEPTH: usize = 256;
@@ -50,6 +52,11 @@ pub fn build(
     })
 }
 
+/// Reads an override as the API has it.
+fn from_json<T: Decode>(value: &Value) -> Result<T, String> {
+    decode::strict(&value.clone().into()).map_err(|fault| fault.reason)
+}
+
 /// The kustomization of a path, found or made up, with the overrides in it.
 fn target(accumulator: &Accumulator<'_>, root: &str, overrides: &Overrides) -> Result<Target, BuildError> {
     let mut target = match accumulator.find_with(root, true) {
@@ -77,12 +84,12 @@ fn target(accumulator: &Accumulator<'_>, root: &str, overrides: &Overrides) -> R
     }
     for patch in &overrides.patches {
         let patch: Patch =
-            from_json(patch.clone()).map_err(|reason| fail(format!("unable to get patches: {reason}")))?;
+            from_json(patch).map_err(|reason| fail(format!("unable to get patches: {reason}")))?;
         kustomization.patches.push(patch);
     }
     for image in &overrides.images {
         let image: Image =
-            from_json(image.clone()).map_err(|reason| fail(format!("unable to get images: {reason}")))?;
+            from_json(image).map_err(|reason| fail(format!("unable to get images: {reason}")))?;
         merge_image(&mut kustomization.images, image);
     }
     for component in &overrides.components {
@@ -186,7 +193,7 @@ fn scan(
                     .any(|ending| entry.name.ends_with(ending)) =>
             {
                 let content = tree.read(&path)?.unwrap_or_else(|| Vec::new().into());
-                if let Err(fault) = objects::read(&path, &content) {
+                if let Err(fault) = tree.objects(&path, &content) {
                     return Err(BuildError::Invalid {
                         line: fault.line,
                         reason: format!("failed to decode Kubernetes YAML from {path}: {}", fault.reason),

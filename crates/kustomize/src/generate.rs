@@ -6,36 +6,58 @@ use fluxbot_yaml::{Map, Value};
 
 use crate::accumulate::Target;
 use crate::kustomization::{Generator, GeneratorOptions};
-use crate::resource::{Behavior, Resource, ResourceList, field_map, set_texts};
+use crate::resource::{Resource, field_map, note, set_texts};
+use crate::resources::ResourceList;
+use crate::scalar;
 use crate::tree::Tree;
 use crate::{BuildError, Origin};
 
-/// Generates the objects of a kustomization, config maps first.
+/// Generates the objects that the fields of a kustomization ask for, config maps first.
 pub(crate) fn generate(tree: &Tree<'_>, target: &Target) -> Result<Vec<Resource>, BuildError> {
     let kustomization = &target.kustomization;
-    let of = |generators: &[Generator], kind: &'static str| {
-        generators
-            .iter()
-            .map(|generator| one(tree, target, generator, kind))
-            .collect::<Result<Vec<_>, _>>()
-    };
-    let mut found = of(&kustomization.config_maps, "ConfigMap")?;
-    found.append(&mut of(&kustomization.secrets, "Secret")?);
+    let global = kustomization.generator_options.as_ref();
+    let mut found = Vec::new();
+    for (generators, kind) in [
+        (&kustomization.config_maps, "ConfigMap"),
+        (&kustomization.secrets, "Secret"),
+    ] {
+        for generator in generators {
+            found.push(one(tree, target, generator, kind, global)?);
+        }
+    }
+    if kustomization.has_helm_charts {
+        return Err(BuildError::Unsupported {
+            file: target.file.clone(),
+            what: "field 'helmCharts' (trouble configuring builtin HelmChartInflationGenerator: must specify --enable-helm, and \
+                   there is no Helm here)"
+                .to_owned(),
+        });
+    }
     Ok(found)
 }
 
-fn one(
+/// Generates one object.
+pub(crate) fn one(
     tree: &Tree<'_>,
     target: &Target,
     generator: &Generator,
     kind: &'static str,
+    global: Option<&GeneratorOptions>,
 ) -> Result<Resource, BuildError> {
     let field = if kind == "Secret" {
         "secretGenerator"
     } else {
         "configMapGenerator"
     };
-    let name = &generator.name;
+    let or = |own: &String, metadata: &String| {
+        if own.is_empty() {
+            metadata.clone()
+        } else {
+            own.clone()
+        }
+    };
+    let name = &or(&generator.name, &generator.metadata.name);
+    let namespace = or(&generator.namespace, &generator.metadata.namespace);
     let fail = |reason: String| BuildError::at(&target.file, format!("{field} '{name}': {reason}"));
     if name.is_empty() {
         return Err(BuildError::at(
@@ -43,21 +65,19 @@ fn one(
             format!("{field}: a configmap must have a name"),
         ));
     }
-    let options = merged_options(
-        generator.options.as_ref(),
-        target.kustomization.generator_options.as_ref(),
-    );
+    let options = merged_options(generator.options.as_ref(), global);
     let mut pairs: BTreeMap<String, Vec<u8>> = BTreeMap::new();
     for (key, value) in sources(tree, target, generator, &fail)? {
-        check_key(&key).map_err(&fail)?;
         if pairs.contains_key(&key) {
-            return Err(fail(format!("illegally repeats the key `{key}`")));
+            return Err(fail(format!(
+                "configmap {name} illegally repeats the key `{key}`"
+            )));
         }
         pairs.insert(key, value);
     }
     let mut metadata = Map::from([("name".to_owned(), name.as_str().into())]);
-    if !generator.namespace.is_empty() {
-        metadata.insert("namespace".to_owned(), generator.namespace.as_str().into());
+    if !namespace.is_empty() {
+        metadata.insert("namespace".to_owned(), namespace.into());
     }
     set_texts(&mut metadata, "labels", options.labels);
     set_texts(&mut metadata, "annotations", options.annotations);
@@ -73,6 +93,7 @@ fn one(
             &generator.secret_type
         };
         object.insert("type".to_owned(), secret_type.into());
+        object.insert("data".to_owned(), Value::Map(Map::new()));
     }
     for (key, value) in pairs {
         let (field, text) = match String::from_utf8(value) {
@@ -93,8 +114,11 @@ fn one(
         line: 1,
     };
     let mut resource = Resource::new(Value::Map(object), origin);
-    resource.behavior = Behavior::parse(&generator.behavior);
-    resource.needs_hash = !options.disable_name_suffix_hash;
+    if !options.disable_name_suffix_hash {
+        resource.enable(note::NEEDS_HASH);
+    }
+    let behavior = Behavior::parse(&generator.behavior).name();
+    resource.set_annotation(note::BEHAVIOR, behavior.to_owned());
     Ok(resource)
 }
 
@@ -190,37 +214,12 @@ fn environment(content: &[u8], pairs: &mut Pairs) -> Result<(), String> {
             continue;
         }
         let (key, value) = line.split_once('=').unwrap_or((line, ""));
-        let valid = key
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
-            && !key.starts_with(|c: char| c.is_ascii_digit())
-            && !key.is_empty()
-            && key != "."
-            && !key.starts_with("..");
-        if !valid {
-            return Err(format!(
-                "line {number} has no valid name of a variable before the '='"
-            ));
+        if key.is_empty() {
+            continue;
         }
         pairs.push((key.to_owned(), value.as_bytes().to_vec()));
     }
     Ok(())
-}
-
-fn check_key(key: &str) -> Result<(), String> {
-    let valid = !key.is_empty()
-        && key.len() <= 253
-        && key != "."
-        && !key.starts_with("..")
-        && key
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
-    if valid {
-        return Ok(());
-    }
-    Err(format!(
-        "\"{key}\" is not a valid key name: a valid config key must consist of alphanumeric characters, '-', '_' or '.'"
-    ))
 }
 
 /// Base64 in lines of 70 characters, each with a break as soon as there is more than one.
@@ -254,11 +253,45 @@ pub(crate) fn base64_lines(bytes: &[u8]) -> String {
     lines
 }
 
+/// What a generator does when its object exists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Behavior {
+    Unspecified,
+    Create,
+    Replace,
+    Merge,
+}
+
+impl Behavior {
+    fn parse(text: &str) -> Self {
+        match text {
+            "create" => Self::Create,
+            "replace" => Self::Replace,
+            "merge" => Self::Merge,
+            _ => Self::Unspecified,
+        }
+    }
+
+    fn of(resource: &Resource) -> Self {
+        Self::parse(&resource.annotation(note::BEHAVIOR).unwrap_or_default())
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Unspecified => "unspecified",
+            Self::Create => "create",
+            Self::Replace => "replace",
+            Self::Merge => "merge",
+        }
+    }
+}
+
 /// Adds a generated object, or replaces or merges into the one that it says.
 pub(crate) fn absorb(resources: &mut ResourceList, mut generated: Resource) -> Result<(), String> {
     let id = generated.id();
-    let matches = resources.with_any_id(|other| other.same(&id));
-    let index = match (matches.as_slice(), generated.behavior) {
+    let matches = resources.matching(&id);
+    let behavior = Behavior::of(&generated);
+    let index = match (matches.as_slice(), behavior) {
         ([], Behavior::Merge | Behavior::Replace) => {
             return Err(format!("id {id} does not exist; cannot merge or replace"));
         }
@@ -275,28 +308,42 @@ pub(crate) fn absorb(resources: &mut ResourceList, mut generated: Resource) -> R
     let Some(old) = resources.items_mut().get_mut(index) else {
         return Ok(());
     };
-    let merges = generated.behavior == Behavior::Merge;
-    generated.take_place_of(old);
-    if merges {
-        let mut data = old.texts(&["data"]);
-        if generated.kind() == "Secret" {
-            for (key, text) in old.texts(&["stringData"]) {
-                data.insert(key, base64_lines(text.as_bytes()));
-            }
+    generated.take_metadata_of(old);
+    if behavior == Behavior::Merge {
+        merge_data(&mut generated, old)?;
+        if let Some(origin) = old.annotation(note::ORIGIN) {
+            let origin = origin.into_owned();
+            generated.set_origin(&origin);
         }
-        data.extend(generated.texts(&["data"]));
-        let mut binary = old.texts(&["binaryData"]);
-        binary.extend(generated.texts(&["binaryData"]));
-        if let Some(fields) = generated.value.as_map_mut() {
-            set_texts(fields, "data", data);
-            set_texts(fields, "binaryData", binary);
-        }
-        if old.origin_note.is_some() {
-            generated.origin_note.clone_from(&old.origin_note);
-        }
-        generated.transformations.clone_from(&old.transformations);
         generated.origin = old.origin.clone();
     }
     *old = generated;
+    Ok(())
+}
+
+/// Adds the data of an object to that of the generated one.
+fn merge_data(generated: &mut Resource, old: &Resource) -> Result<(), String> {
+    let mut data = old.texts(&["data"]);
+    if generated.kind() == "Secret" && generated.api_version() == "v1" {
+        for (key, value) in old
+            .value
+            .get("stringData")
+            .and_then(Value::as_map)
+            .into_iter()
+            .flatten()
+        {
+            if !value.is_scalar() {
+                return Err(format!("stringData value for key {key:?} must be a scalar"));
+            }
+            data.insert(key.clone(), base64_lines(scalar::text(value).as_bytes()));
+        }
+    }
+    data.extend(generated.texts(&["data"]));
+    let mut binary = old.texts(&["binaryData"]);
+    binary.extend(generated.texts(&["binaryData"]));
+    if let Some(fields) = generated.value.as_map_mut() {
+        set_texts(fields, "data", data);
+        set_texts(fields, "binaryData", binary);
+    }
     Ok(())
 }

@@ -5,13 +5,25 @@ use std::fmt::Write as _;
 use fluxbot_yaml::Value;
 use sha2::{Digest as _, Sha256};
 
-use crate::resource::Resource;
+use crate::json::{self, quote};
+use crate::resource::{Resource, note};
+
+/// Adds the suffix to the names of the objects that want one.
+pub(crate) fn add_suffixes(resources: &mut [Resource]) {
+    for resource in resources {
+        if resource.is_enabled(note::NEEDS_HASH) {
+            let name = format!("{}-{}", resource.name(), suffix(resource));
+            resource.remember_id();
+            resource.set_name(&name);
+        }
+    }
+}
 
 /// The suffix of an object: ten characters without vowels that could form words.
 pub(crate) fn suffix(resource: &Resource) -> String {
-    let value = &resource.value;
+    let (value, kind) = (&resource.value, resource.kind());
     // The original looks for a field called `metadata/name`, which no object has: names have no part in the hash.
-    let fields: &[&str] = if resource.kind() == "Secret" {
+    let fields: &[&str] = if kind == "Secret" {
         &["data", "kind", "name", "stringData", "type"]
     } else {
         &["binaryData", "data", "kind", "name"]
@@ -29,7 +41,7 @@ pub(crate) fn suffix(resource: &Resource) -> String {
         quote(name, &mut text);
         text.push(':');
         match value {
-            Some(value) if !value.is_scalar() => json(value, &mut text),
+            Some(value) if !value.is_scalar() => json::write(value, &mut text),
             value => quote(&value.and_then(Value::text).unwrap_or_default(), &mut text),
         }
     }
@@ -50,58 +62,4 @@ pub(crate) fn suffix(resource: &Resource) -> String {
             other => other,
         })
         .collect()
-}
-
-/// A value as Go's JSON encoder writes it.
-fn json(value: &Value, out: &mut String) {
-    match value {
-        Value::Null { .. } => out.push_str("null"),
-        Value::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
-        Value::Number(number) => out.push_str(&number.value().to_string()),
-        Value::String(text) => quote(text, out),
-        Value::List(items) => {
-            out.push('[');
-            for (index, item) in items.iter().enumerate() {
-                if index > 0 {
-                    out.push(',');
-                }
-                json(item, out);
-            }
-            out.push(']');
-        }
-        Value::Map(fields) => {
-            out.push('{');
-            for (index, (key, value)) in fields.iter().enumerate() {
-                if index > 0 {
-                    out.push(',');
-                }
-                quote(key, out);
-                out.push(':');
-                json(value, out);
-            }
-            out.push('}');
-        }
-    }
-}
-
-/// A string as Go's JSON encoder writes it, with the characters of HTML escaped.
-fn quote(text: &str, out: &mut String) {
-    out.push('"');
-    for character in text.chars() {
-        match character {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\u{8}' => out.push_str("\\b"),
-            '\u{c}' => out.push_str("\\f"),
-            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' | '\0'..='\u{1f}' => {
-                // Writing to a string cannot fail.
-                let _ = write!(out, "\\u{:04x}", u32::from(character));
-            }
-            other => out.push(other),
-        }
-    }
-    out.push('"');
 }

@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use crate::schema;
-
 /// The namespace of objects that have none, which cannot be the name of one.
 pub(crate) const NO_NAMESPACE: &str = "_non_namespaceable_";
 
@@ -68,17 +66,6 @@ pub(crate) struct Id {
 }
 
 impl Id {
-    /// The current identity of an object.
-    pub(crate) fn new(gvk: Gvk, name: String, namespace: String) -> Self {
-        let cluster = schema::is_cluster_scoped(&gvk);
-        Self {
-            gvk,
-            name,
-            namespace,
-            cluster,
-        }
-    }
-
     /// The namespace that the API server would use.
     pub(crate) fn effective_namespace(&self) -> &str {
         if self.cluster {

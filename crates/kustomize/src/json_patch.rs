@@ -2,6 +2,8 @@
 
 use fluxbot_yaml::{Reading, Value};
 
+use crate::json::through_floats;
+
 /// One operation.
 #[derive(Debug, Clone)]
 pub(crate) struct Operation {
@@ -13,15 +15,24 @@ pub(crate) struct Operation {
 
 /// Reads a patch: a JSON or YAML list of operations.
 pub(crate) fn parse(text: &str) -> Result<Vec<Operation>, String> {
-    let documents = fluxbot_yaml::parse(text, Reading::Api).map_err(|error| error.to_string())?;
-    let Some(document) = documents.into_iter().next() else {
+    if text.is_empty() {
         return Err("empty json patch operations".to_owned());
+    }
+    let value = if text.starts_with('[') {
+        // As the original has it, what looks like JSON must be JSON.
+        let value: serde_json::Value =
+            serde_json::from_str(text).map_err(|error| format!("invalid JSON: {error}"))?;
+        value.into()
+    } else {
+        let documents = fluxbot_yaml::parse(text, Reading::Api).map_err(|error| error.to_string())?;
+        let document = documents.into_iter().next();
+        document.map_or(Value::NULL, fluxbot_yaml::Node::into_value)
     };
-    let value = document.into_value();
-    let Value::List(items) = value else {
-        return Err("a JSON patch is a list of operations".to_owned());
-    };
-    items.into_iter().map(operation).collect()
+    match value {
+        Value::Null { .. } => Ok(Vec::new()),
+        Value::List(items) => items.into_iter().map(operation).collect(),
+        _ => Err("a JSON patch is a list of operations".to_owned()),
+    }
 }
 
 fn operation(item: Value) -> Result<Operation, String> {
@@ -38,18 +49,13 @@ fn operation(item: Value) -> Result<Operation, String> {
         kind,
         path,
         from,
-        value: fields.remove("value").map(written),
+        value: fields.remove("value").map(through_floats),
     })
-}
-
-/// A value as it comes out of JSON, where every null is written.
-fn written(value: Value) -> Value {
-    serde_json::Value::from(value).into()
 }
 
 /// Applies a patch to an object.
 pub(crate) fn apply(object: Value, operations: &[Operation]) -> Result<Value, String> {
-    let mut object = written(object);
+    let mut object = through_floats(object);
     for operation in operations {
         let path = &operation.path;
         let missing = |what: &str, key: &str| {
@@ -93,7 +99,7 @@ pub(crate) fn apply(object: Value, operations: &[Operation]) -> Result<Value, St
                     return Err(format!("testing value {path} failed: test failed"));
                 }
             }
-            other => return Err(format!("unexpected kind: {other}")),
+            other => return Err(format!("Unexpected kind: {other}")),
         }
     }
     Ok(object)

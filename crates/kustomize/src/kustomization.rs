@@ -2,40 +2,27 @@
 
 use std::collections::BTreeMap;
 
-use fluxbot_yaml::{Data, Node, Reading};
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
-use serde_json::Value;
+use fluxbot_yaml::{Data, Node, Reading, Value};
 
 use crate::BuildError;
+use crate::decode::{self, Anything, Decode, decoded};
 use crate::fields::FieldSpec;
+use crate::replacement::Replacement;
 use crate::selector::Selector;
+use crate::vars::Var;
 
 /// The names under which a kustomization file is looked for, in order.
 pub(crate) const FILE_NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
-
-/// Fields that the original has and this crate does not.
-const UNSUPPORTED: [&str; 12] = [
-    "configurations",
-    "crds",
-    "generators",
-    "helmChartInflationGenerator",
-    "helmCharts",
-    "helmGlobals",
-    "openapi",
-    "replacements",
-    "transformers",
-    "validators",
-    "vars",
-    "varReference",
-];
 
 /// What a kustomization file says, with deprecated fields moved to where they belong.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Kustomization {
     pub(crate) is_component: bool,
+    pub(crate) openapi: BTreeMap<String, String>,
     pub(crate) resources: Vec<String>,
     pub(crate) components: Vec<String>,
+    pub(crate) crds: Vec<String>,
+    pub(crate) configurations: Vec<String>,
     pub(crate) namespace: String,
     pub(crate) name_prefix: String,
     pub(crate) name_suffix: String,
@@ -47,172 +34,195 @@ pub(crate) struct Kustomization {
     pub(crate) patches: Vec<Patch>,
     pub(crate) images: Vec<Image>,
     pub(crate) replicas: Vec<Replica>,
+    pub(crate) replacements: Vec<ReplacementEntry>,
+    pub(crate) vars: Vec<Var>,
     pub(crate) config_maps: Vec<Generator>,
     pub(crate) secrets: Vec<Generator>,
     pub(crate) generator_options: Option<GeneratorOptions>,
+    pub(crate) generators: Vec<String>,
+    pub(crate) transformers: Vec<String>,
+    pub(crate) validators: Vec<String>,
+    pub(crate) has_helm_charts: bool,
     pub(crate) build_metadata: Vec<String>,
     pub(crate) sort_options: Option<SortOptions>,
 }
 
-/// An entry of `labels`.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct Labels {
-    pub(crate) pairs: BTreeMap<String, String>,
-    pub(crate) include_selectors: bool,
-    pub(crate) include_templates: bool,
-    pub(crate) include_volume_claim_templates: bool,
-    pub(crate) fields: Vec<FieldSpec>,
-}
-
-/// An entry of `patches` or `patchesJson6902`.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
-#[allow(clippy::struct_field_names, reason = "the names of the API")]
-pub(crate) struct Patch {
-    pub(crate) path: String,
-    pub(crate) patch: String,
-    pub(crate) target: Option<Selector>,
-    pub(crate) options: PatchOptions,
-}
-
-/// What a patch may change beside the content.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct PatchOptions {
-    pub(crate) allow_name_change: bool,
-    pub(crate) allow_kind_change: bool,
-}
-
-/// An entry of `images`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct Image {
-    pub(crate) name: String,
-    pub(crate) new_name: String,
-    pub(crate) new_tag: String,
-    pub(crate) tag_suffix: String,
-    pub(crate) digest: String,
-}
-
-/// An entry of `replicas`.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct Replica {
-    pub(crate) name: String,
-    pub(crate) count: i64,
-}
-
-/// An entry of `configMapGenerator` or `secretGenerator`.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct Generator {
-    pub(crate) namespace: String,
-    pub(crate) name: String,
-    pub(crate) behavior: String,
-    pub(crate) literals: Vec<String>,
-    pub(crate) files: Vec<String>,
-    pub(crate) envs: Vec<String>,
-    pub(crate) env: String,
-    pub(crate) options: Option<GeneratorOptions>,
-    #[serde(rename = "type")]
-    pub(crate) secret_type: String,
-}
-
-/// `generatorOptions`, or the options of one generator.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct GeneratorOptions {
-    pub(crate) labels: BTreeMap<String, String>,
-    pub(crate) annotations: BTreeMap<String, String>,
-    pub(crate) disable_name_suffix_hash: bool,
-    pub(crate) immutable: bool,
-}
-
-/// `sortOptions`.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct SortOptions {
-    pub(crate) order: String,
-    pub(crate) legacy_sort_options: Option<LegacySortOptions>,
-}
-
-/// `sortOptions.legacySortOptions`.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct LegacySortOptions {
-    pub(crate) order_first: Vec<String>,
-    pub(crate) order_last: Vec<String>,
-}
-
-/// Metadata is accepted and not used.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Metadata {
-    #[serde(rename = "name")]
-    _name: String,
-}
-
-/// Reads a field's value. Go's decoder takes null for the empty value.
-fn decode<T: DeserializeOwned + Default>(file: &str, field: &str, node: Node) -> Result<T, BuildError> {
-    let line = node.line;
-    if node.is_null() {
-        return Ok(T::default());
-    }
-    let value = without_nulls(node.into_value().into());
-    from_json(value).map_err(|reason| BuildError::Invalid {
-        file: file.to_owned(),
-        line,
-        reason: format!("invalid Kustomization: {field}: {reason}"),
-    })
-}
-
-pub(crate) fn from_json<T: DeserializeOwned>(value: Value) -> Result<T, String> {
-    serde_json::from_value(value).map_err(|error| {
-        let text = error.to_string();
-        let unknown = text
-            .strip_prefix("unknown field `")
-            .and_then(|rest| rest.split('`').next());
-        unknown.map_or_else(|| text.clone(), |name| format!("json: unknown field \"{name}\""))
-    })
-}
-
-fn without_nulls(value: Value) -> Value {
-    match value {
-        Value::Object(fields) => Value::Object(
-            fields
-                .into_iter()
-                .filter(|(_, value)| !value.is_null())
-                .map(|(key, value)| (key, without_nulls(value)))
-                .collect(),
-        ),
-        Value::Array(items) => Value::Array(
-            items
-                .into_iter()
-                .map(|item| {
-                    if item.is_null() {
-                        Value::String(String::new())
-                    } else {
-                        without_nulls(item)
-                    }
-                })
-                .collect(),
-        ),
-        other => other,
+decoded! {
+    /// An entry of `labels`.
+    Labels "Label" {
+        pairs: BTreeMap<String, String> = "pairs",
+        include_selectors: bool = "includeSelectors",
+        include_templates: bool = "includeTemplates",
+        include_volume_claim_templates: bool = "includeVolumeClaimTemplates",
+        fields: Vec<FieldSpec> = "fields",
     }
 }
 
-/// All fields that this crate supports.
-const FIELDS: [&str; 25] = [
+decoded! {
+    /// An entry of `patches` or `patchesJson6902`.
+    Patch "Patch" {
+        path: String = "path",
+        patch: String = "patch",
+        target: Option<Selector> = "target",
+        options: Option<PatchOptions> = "options",
+    }
+}
+
+decoded! {
+    /// What a patch may change beside the content.
+    PatchOptions "PatchArgs" {
+        allow_name_change: bool = "allowNameChange",
+        allow_kind_change: bool = "allowKindChange",
+    }
+}
+
+decoded! {
+    /// An entry of `images`.
+    Image "Image" {
+        name: String = "name",
+        new_name: String = "newName",
+        new_tag: String = "newTag",
+        tag_suffix: String = "tagSuffix",
+        digest: String = "digest",
+    }
+}
+
+decoded! {
+    /// An entry of `replicas`.
+    Replica "Replica" {
+        name: String = "name",
+        count: i64 = "count",
+    }
+}
+
+decoded! {
+    /// An entry of `replacements`: one of its own, or the path of a file with some.
+    ReplacementEntry "ReplacementField" {
+        source: Option<crate::replacement::Source> = "source",
+        targets: Option<Vec<Option<crate::replacement::Target>>> = "targets",
+        source_value: Option<String> = "sourceValue",
+        path: String = "path",
+    }
+}
+
+impl ReplacementEntry {
+    pub(crate) fn inline(self) -> Replacement {
+        Replacement {
+            source: self.source,
+            targets: self.targets,
+            source_value: self.source_value,
+        }
+    }
+}
+
+decoded! {
+    /// An entry of `configMapGenerator` or `secretGenerator`, or the configuration of such a generator.
+    Generator "GeneratorArgs" {
+        metadata: ObjectMeta = "metadata",
+        namespace: String = "namespace",
+        name: String = "name",
+        behavior: String = "behavior",
+        literals: Vec<String> = "literals",
+        files: Vec<String> = "files",
+        envs: Vec<String> = "envs",
+        env: String = "env",
+        options: Option<GeneratorOptions> = "options",
+        secret_type: String = "type",
+    }
+}
+
+decoded! {
+    /// The metadata of a kustomization or of the configuration of a plugin.
+    ObjectMeta "ObjectMeta" {
+        name: String = "name",
+        namespace: String = "namespace",
+        labels: BTreeMap<String, String> = "labels",
+        annotations: BTreeMap<String, String> = "annotations",
+    }
+}
+
+decoded! {
+    /// `generatorOptions`, or the options of one generator.
+    GeneratorOptions "GeneratorOptions" {
+        labels: BTreeMap<String, String> = "labels",
+        annotations: BTreeMap<String, String> = "annotations",
+        disable_name_suffix_hash: bool = "disableNameSuffixHash",
+        immutable: bool = "immutable",
+    }
+}
+
+decoded! {
+    /// `sortOptions`.
+    SortOptions "SortOptions" {
+        order: String = "order",
+        legacy_sort_options: Option<LegacySortOptions> = "legacySortOptions",
+    }
+}
+
+decoded! {
+    /// `sortOptions.legacySortOptions`.
+    LegacySortOptions "LegacySortOptions" {
+        order_first: Vec<String> = "orderFirst",
+        order_last: Vec<String> = "orderLast",
+    }
+}
+
+decoded! {
+    HelmGlobals "HelmGlobals" {
+        chart_home: String = "chartHome",
+        config_home: String = "configHome",
+    }
+}
+
+decoded! {
+    HelmChart "HelmChart" {
+        name: String = "name",
+        version: String = "version",
+        repo: String = "repo",
+        release_name: String = "releaseName",
+        namespace: String = "namespace",
+        additional_values_files: Vec<String> = "additionalValuesFiles",
+        values_file: String = "valuesFile",
+        values_inline: BTreeMap<String, Anything> = "valuesInline",
+        values_merge: String = "valuesMerge",
+        include_crds: bool = "includeCRDs",
+        skip_hooks: bool = "skipHooks",
+        api_versions: Vec<String> = "apiVersions",
+        kube_version: String = "kubeVersion",
+        name_template: String = "nameTemplate",
+        skip_tests: bool = "skipTests",
+        debug: bool = "debug",
+        devel: bool = "devel",
+    }
+}
+
+decoded! {
+    HelmChartArgs "HelmChartArgs" {
+        chart_name: String = "chartName",
+        chart_version: String = "chartVersion",
+        chart_repo_url: String = "chartRepoUrl",
+        chart_home: String = "chartHome",
+        chart_repo_name: String = "chartRepoName",
+        helm_bin: String = "helmBin",
+        helm_home: String = "helmHome",
+        values: String = "values",
+        values_local: BTreeMap<String, Anything> = "valuesLocal",
+        values_merge: String = "valuesMerge",
+        release_name: String = "releaseName",
+        release_namespace: String = "releaseNamespace",
+        extra_args: Vec<String> = "extraArgs",
+    }
+}
+
+/// All fields of a kustomization.
+const FIELDS: [&str; 34] = [
     "apiVersion",
     "kind",
     "metadata",
-    "resources",
-    "bases",
-    "components",
-    "namespace",
+    "openapi",
     "namePrefix",
     "nameSuffix",
+    "namespace",
     "commonLabels",
     "labels",
     "commonAnnotations",
@@ -221,14 +231,25 @@ const FIELDS: [&str; 25] = [
     "patches",
     "images",
     "imageTags",
+    "replacements",
     "replicas",
+    "vars",
+    "sortOptions",
+    "resources",
+    "components",
+    "crds",
+    "bases",
     "configMapGenerator",
     "secretGenerator",
+    "helmGlobals",
+    "helmCharts",
+    "helmChartInflationGenerator",
     "generatorOptions",
+    "configurations",
+    "generators",
+    "transformers",
+    "validators",
     "buildMetadata",
-    "sortOptions",
-    "openapi",
-    "crds",
 ];
 
 impl Kustomization {
@@ -241,18 +262,32 @@ impl Kustomization {
         };
         let text = std::str::from_utf8(content)
             .map_err(|_| invalid(1, "invalid Kustomization: not UTF-8".to_owned()))?;
-        let documents = fluxbot_yaml::parse(text, Reading::Api)
-            .map_err(|error| invalid(error.line, format!("invalid Kustomization: {}", error.reason)))?;
-        let Some(document) = documents
+        let documents = fluxbot_yaml::parse(text, Reading::Api).map_err(|error| {
+            invalid(
+                error.line,
+                format!(
+                    "invalid Kustomization: error converting YAML to JSON: yaml: {}",
+                    error.reason
+                ),
+            )
+        })?;
+        let document = documents
             .into_iter()
             .next()
-            .filter(|document| !document.is_null())
-        else {
+            .filter(|document| !document.is_null());
+        let Some(document) = document else {
+            if may_be_empty {
+                return Ok(Self::default());
+            }
             return Err(invalid(1, "kustomization.yaml is empty".to_owned()));
         };
         let line = document.line;
         let Data::Map(fields) = document.data else {
-            return Err(invalid(line, "invalid Kustomization: it is no map".to_owned()));
+            return Err(invalid(
+                line,
+                "invalid Kustomization: json: cannot unmarshal a value that is no map into Go value of type types.Kustomization"
+                    .to_owned(),
+            ));
         };
         let mut read = Raw {
             has_content: may_be_empty,
@@ -276,58 +311,133 @@ struct Raw {
     read: Kustomization,
 }
 
-impl Raw {
-    fn field(&mut self, file: &str, name: &str, node: Node) -> Result<(), BuildError> {
-        let line = node.line;
-        let known = FIELDS.iter().find(|field| field.eq_ignore_ascii_case(name));
-        let empty = match &node.data {
-            Data::List(items) => items.is_empty(),
-            Data::Map(fields) => fields.is_empty(),
-            Data::Null { .. } => true,
-            _ => false,
-        };
-        if let Some(field) = UNSUPPORTED.iter().find(|field| field.eq_ignore_ascii_case(name)) {
-            if empty {
-                return Ok(());
-            }
-            return Err(BuildError::Unsupported {
-                file: file.to_owned(),
-                what: format!("field '{field}'"),
+/// A field while it is read.
+struct Field<'f> {
+    file: &'f str,
+    name: &'static str,
+    node: &'f Node,
+    value: &'f Value,
+}
+
+impl Field<'_> {
+    fn read<T: Decode>(&self) -> Result<T, BuildError> {
+        decode::strict_field("Kustomization", self.name, self.value).map_err(|fault| BuildError::Invalid {
+            file: self.file.to_owned(),
+            line: line_of(self.node, fault.path.get(1..).unwrap_or_default()),
+            reason: format!("invalid Kustomization: {}", fault.reason),
+        })
+    }
+
+    /// Reads generators of config maps, which have no type.
+    fn config_maps(&self) -> Result<Vec<Generator>, BuildError> {
+        let generators: Vec<Generator> = self.read()?;
+        let items = self.value.as_list().unwrap_or_default();
+        let typed = items
+            .iter()
+            .filter_map(Value::as_map)
+            .any(|fields| fields.contains_key("type"));
+        if typed {
+            return Err(BuildError::Invalid {
+                file: self.file.to_owned(),
+                line: line_of(self.node, &["type".to_owned()]),
+                reason: "invalid Kustomization: json: unknown field \"type\"".to_owned(),
             });
         }
+        Ok(generators)
+    }
+}
+
+/// The line of the value that keys lead to; the first one where there are several.
+fn line_of(node: &Node, path: &[String]) -> usize {
+    let Some((key, rest)) = path.split_first() else {
+        return node.line;
+    };
+    match &node.data {
+        Data::List(items) => items
+            .iter()
+            .find(|item| match &item.data {
+                Data::Map(fields) => fields.iter().any(|(name, _)| name.eq_ignore_ascii_case(key)),
+                _ => false,
+            })
+            .map_or(node.line, |item| line_of(item, path)),
+        Data::Map(fields) => fields
+            .iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case(key))
+            .map_or(node.line, |(_, value)| line_of(value, rest)),
+        _ => node.line,
+    }
+}
+
+impl Raw {
+    fn field(&mut self, file: &str, name: &str, node: Node) -> Result<(), BuildError> {
+        let known = FIELDS.iter().find(|field| field.eq_ignore_ascii_case(name));
         let Some(&field) = known else {
             return Err(BuildError::Invalid {
                 file: file.to_owned(),
-                line,
-                reason: format!("invalid Kustomization: json: unknown field \"{name}\""),
+                line: node.line,
+                reason: format!("invalid Kustomization: json: unknown field {name:?}"),
             });
         };
+        let empty = match &node.data {
+            Data::Null { .. } => true,
+            Data::String(text) => text.is_empty(),
+            _ => false,
+        };
         self.has_content |= !empty && !matches!(field, "apiVersion" | "kind");
+        let value = node.clone().into_value();
+        let field = Field {
+            file,
+            name: field,
+            node: &node,
+            value: &value,
+        };
         let read = &mut self.read;
-        match field {
-            "apiVersion" => self.api_version = decode(file, field, node)?,
-            "kind" => self.kind = decode(file, field, node)?,
-            "metadata" => drop(decode::<Metadata>(file, field, node)?),
-            "resources" => read.resources = decode(file, field, node)?,
-            "bases" => self.bases = decode(file, field, node)?,
-            "components" => read.components = decode(file, field, node)?,
-            "namespace" => read.namespace = decode(file, field, node)?,
-            "namePrefix" => read.name_prefix = decode(file, field, node)?,
-            "nameSuffix" => read.name_suffix = decode(file, field, node)?,
-            "commonLabels" => read.common_labels = decode(file, field, node)?,
-            "labels" => read.labels = decode(file, field, node)?,
-            "commonAnnotations" => read.common_annotations = decode(file, field, node)?,
-            "patchesStrategicMerge" => read.patches_strategic_merge = decode(file, field, node)?,
-            "patchesJson6902" => read.patches_json6902 = decode(file, field, node)?,
-            "patches" => read.patches = decode(file, field, node)?,
-            "images" => read.images = decode(file, field, node)?,
-            "imageTags" => self.image_tags = decode(file, field, node)?,
-            "replicas" => read.replicas = decode(file, field, node)?,
-            "configMapGenerator" => read.config_maps = decode(file, field, node)?,
-            "secretGenerator" => read.secrets = decode(file, field, node)?,
-            "generatorOptions" => read.generator_options = Some(decode(file, field, node)?),
-            "buildMetadata" => read.build_metadata = decode(file, field, node)?,
-            "sortOptions" => read.sort_options = Some(decode(file, field, node)?),
+        match field.name {
+            "apiVersion" => self.api_version = field.read()?,
+            "kind" => self.kind = field.read()?,
+            "metadata" => drop(field.read::<ObjectMeta>()?),
+            "openapi" => read.openapi = field.read()?,
+            "resources" => read.resources = field.read()?,
+            "bases" => self.bases = field.read()?,
+            "components" => read.components = field.read()?,
+            "crds" => read.crds = field.read()?,
+            "configurations" => read.configurations = field.read()?,
+            "namespace" => read.namespace = field.read()?,
+            "namePrefix" => read.name_prefix = field.read()?,
+            "nameSuffix" => read.name_suffix = field.read()?,
+            "commonLabels" => read.common_labels = field.read()?,
+            "labels" => read.labels = field.read()?,
+            "commonAnnotations" => read.common_annotations = field.read()?,
+            "images" => read.images = field.read()?,
+            "imageTags" => self.image_tags = field.read()?,
+            "replicas" => read.replicas = field.read()?,
+            "sortOptions" => read.sort_options = field.read()?,
+            "buildMetadata" => read.build_metadata = field.read()?,
+            _ => return self.more(&field),
+        }
+        Ok(())
+    }
+
+    /// Patches, generators and what else makes or changes objects by configuration of its own.
+    fn more(&mut self, field: &Field<'_>) -> Result<(), BuildError> {
+        let read = &mut self.read;
+        match field.name {
+            "patchesStrategicMerge" => read.patches_strategic_merge = field.read()?,
+            "patchesJson6902" => read.patches_json6902 = field.read()?,
+            "patches" => read.patches = field.read()?,
+            "replacements" => read.replacements = field.read()?,
+            "vars" => read.vars = field.read()?,
+            "configMapGenerator" => read.config_maps = field.config_maps()?,
+            "secretGenerator" => read.secrets = field.read()?,
+            "generatorOptions" => read.generator_options = field.read()?,
+            "generators" => read.generators = field.read()?,
+            "transformers" => read.transformers = field.read()?,
+            "validators" => read.validators = field.read()?,
+            "helmGlobals" => drop(field.read::<Option<HelmGlobals>>()?),
+            "helmCharts" => read.has_helm_charts |= !field.read::<Vec<HelmChart>>()?.is_empty(),
+            "helmChartInflationGenerator" => {
+                read.has_helm_charts |= !field.read::<Vec<HelmChartArgs>>()?.is_empty();
+            }
             _ => {}
         }
         Ok(())
@@ -347,27 +457,43 @@ impl Raw {
         read.resources.extend(self.bases);
         read.images.extend(self.image_tags);
         for generator in read.config_maps.iter_mut().chain(&mut read.secrets) {
-            if !generator.env.is_empty() {
-                let env = std::mem::take(&mut generator.env);
-                generator.envs.push(env);
-            }
+            generator.gather_envs();
         }
-        let version = match self.kind.as_str() {
-            "" | "Kustomization" => "kustomize.config.k8s.io/v1beta1",
-            "Component" => {
-                read.is_component = true;
-                "kustomize.config.k8s.io/v1alpha1"
-            }
-            _ => return Err(invalid("kind should be Kustomization or Component")),
+        read.is_component = self.kind == "Component";
+        let mut faults = Vec::new();
+        if !matches!(self.kind.as_str(), "" | "Kustomization" | "Component") {
+            faults.push("kind should be Kustomization or Component".to_owned());
+        }
+        let version = if read.is_component {
+            "kustomize.config.k8s.io/v1alpha1"
+        } else {
+            "kustomize.config.k8s.io/v1beta1"
         };
         if !self.api_version.is_empty() && self.api_version != version {
-            let kind = if read.is_component {
-                "Component"
-            } else {
+            let kind = if self.kind.is_empty() {
                 "Kustomization"
+            } else {
+                &self.kind
             };
-            return Err(invalid(&format!("apiVersion for {kind} should be {version}")));
+            faults.push(format!("apiVersion for {kind} should be {version}"));
         }
-        Ok(read)
+        if faults.is_empty() {
+            return Ok(read);
+        }
+        let folder = crate::tree::folder_of(file);
+        Err(invalid(&format!(
+            "Failed to read kustomization file under {folder}:\n{}",
+            faults.join("\n")
+        )))
+    }
+}
+
+impl Generator {
+    /// Moves the older field for one file to the list.
+    fn gather_envs(&mut self) {
+        if !self.env.is_empty() {
+            let env = std::mem::take(&mut self.env);
+            self.envs.push(env);
+        }
     }
 }

@@ -6,7 +6,11 @@
 #![cfg_attr(doctest, doc = include_str!("../README.md"))]
 
 mod accumulate;
+mod cache;
+mod crds;
+mod decode;
 mod error;
+mod field_path;
 mod fields;
 mod files;
 mod finish;
@@ -14,20 +18,29 @@ pub mod flux;
 mod generate;
 mod hash;
 mod id;
+mod json;
 mod json_patch;
 mod kustomization;
 mod merge;
 mod objects;
 mod options;
 mod order;
+mod origin;
 mod patch;
+mod plugins;
 mod references;
+mod remote;
+mod replacement;
 mod resource;
+mod resources;
+mod scalar;
 mod schema;
 mod selector;
-mod transform;
+mod transformers;
 mod tree;
+mod vars;
 
+pub use cache::Cache;
 pub use error::BuildError;
 pub use files::{Entry, Files, FilesError, Inputs, Kind, MemoryFiles};
 pub use options::{Limits, LoadRestrictor, Options, Remote, RemoteContent, RemoteError, Reorder};
@@ -65,19 +78,56 @@ impl Built {
     /// The objects as `kustomize build` prints them: YAML documents with sorted keys, separated by `---` lines.
     #[must_use]
     pub fn to_yaml(&self) -> String {
-        let documents: Vec<String> = self
-            .objects
+        let mut text = String::new();
+        for (index, object) in self.objects.iter().enumerate() {
+            if index > 0 {
+                text.push_str("---\n");
+            }
+            text.push_str(&fluxbot_yaml::to_string(&object.value));
+        }
+        text
+    }
+
+    /// The objects as `kustomize build -o FOLDER` writes them: the name of a file and its text for each.
+    ///
+    /// Names tell group, version, kind and name, and the namespace too when the objects are in several.
+    #[must_use]
+    pub fn to_files(&self) -> Vec<(String, String)> {
+        let field = |object: &Object, path: &str| {
+            let text = object.value.pointer(path).and_then(Value::as_str);
+            text.unwrap_or_default().to_lowercase()
+        };
+        let namespace = |object: &Object| {
+            let version = object.value.get("apiVersion").and_then(Value::as_str);
+            let kind = object.value.get("kind").and_then(Value::as_str);
+            let kinds = schema::Kinds::built_in();
+            if kinds.is_cluster_scoped(version.unwrap_or_default(), kind.unwrap_or_default()) {
+                return None;
+            }
+            let namespace = field(object, "/metadata/namespace");
+            Some(if namespace.is_empty() { "default".to_owned() } else { namespace })
+        };
+        let namespaces: std::collections::BTreeSet<String> =
+            self.objects.iter().filter_map(namespace).collect();
+        let name = |object: &Object| {
+            let kind = field(object, "/apiVersion").replace('/', "_");
+            let name = format!("{kind}_{}_{}.yaml", field(object, "/kind"), field(object, "/metadata/name"));
+            match namespace(object).filter(|_| namespaces.len() > 1) {
+                Some(namespace) => format!("{namespace}_{name}"),
+                None => name,
+            }
+        };
+        self.objects
             .iter()
-            .map(|object| fluxbot_yaml::to_string(&object.value))
-            .collect();
-        documents.join("---\n")
+            .map(|object| (name(object), fluxbot_yaml::to_string(&object.value)))
+            .collect()
     }
 }
 
 /// Builds the kustomization in the folder `path` of a tree, `""` being the root.
 ///
 /// The result depends on nothing but the arguments; builds may run in parallel. Follows `kustomize build` of kustomize api
-/// v0.21.2; fields that are not supported are refused by name.
+/// v0.21.2; what is not supported (Helm charts, and plugins that are programs) is refused by name.
 pub fn build(files: &dyn Files, path: &str, options: &Options<'_>) -> Result<Built, BuildError> {
     let root =
         tree::join("", path).ok_or_else(|| BuildError::at(path, "the path leaves the tree of files"))?;

@@ -5,7 +5,7 @@
 
 use fluxbot_yaml::{Map, Value};
 
-use crate::schema::Schema;
+use crate::schema::{Kinds, Schema};
 
 const DIRECTIVE: &str = "$patch";
 
@@ -17,8 +17,51 @@ enum Directive {
 }
 
 /// Merges a patch into an object. `None` means that the patch deletes the object.
-pub(crate) fn merge_object(object: Value, patch: Value) -> Result<Option<Value>, String> {
-    merge(Some(object), Some(patch), None, &mut Vec::new())
+pub(crate) fn merge_object(kinds: &Kinds, object: Value, patch: Value) -> Result<Option<Value>, String> {
+    let pair = Pair {
+        dest: Some(object),
+        patch: Some(patch),
+        same: false,
+    };
+    merge(kinds, pair, None, &mut Vec::new())
+}
+
+/// What is merged.
+struct Pair {
+    dest: Option<Value>,
+    patch: Option<Value>,
+    /// Whether both are one value: what a patch adds is merged with itself, which carries out the directives in it.
+    same: bool,
+}
+
+impl Pair {
+    /// Carries out the directive of a map or list. `None` means that the value goes.
+    fn opened(self) -> Result<Option<Self>, String> {
+        let Self {
+            dest,
+            mut patch,
+            same,
+        } = self;
+        let adds = is_missing(dest.as_ref());
+        if !adds && patch.as_ref().is_some_and(Value::is_null) {
+            return Ok(None);
+        }
+        let directive = match patch {
+            // As the original has it, a list that is added keeps its directive, and a map one that nobody knows.
+            Some(Value::List(_)) if adds => Directive::Merge,
+            _ if adds => take_directive(&mut patch).unwrap_or(Directive::Merge),
+            _ => take_directive(&mut patch)?,
+        };
+        Ok(match directive {
+            Directive::Delete => None,
+            Directive::Merge if !adds && !same => Some(Self { dest, patch, same }),
+            _ => Some(Self {
+                dest: patch.clone(),
+                patch,
+                same: true,
+            }),
+        })
+    }
 }
 
 fn is_missing(value: Option<&Value>) -> bool {
@@ -26,14 +69,15 @@ fn is_missing(value: Option<&Value>) -> bool {
 }
 
 fn merge(
-    dest: Option<Value>,
-    patch: Option<Value>,
-    schema: Option<Schema>,
+    kinds: &Kinds,
+    pair: Pair,
+    schema: Option<Schema<'_>>,
     trail: &mut Vec<String>,
 ) -> Result<Option<Value>, String> {
+    let Pair { dest, patch, same } = pair;
     let schema = schema
-        .or_else(|| own_schema(dest.as_ref()))
-        .or_else(|| own_schema(patch.as_ref()));
+        .or_else(|| own_schema(kinds, dest.as_ref()))
+        .or_else(|| own_schema(kinds, patch.as_ref()));
     let first = [&dest, &patch]
         .into_iter()
         .flatten()
@@ -49,20 +93,27 @@ fn merge(
     for value in [&dest, &patch].into_iter().flatten() {
         if !value.is_null() && Shape::of(value) != shape {
             return Err(format!(
-                "wrong Node Kind for {} expected: {} was {}",
-                trail.join("."),
+                "wrong node kind: expected {} but got {} at {}",
                 shape.name(),
-                Shape::of(value).name()
+                Shape::of(value).name(),
+                trail.join(".")
             ));
         }
     }
-    match shape {
-        Shape::Scalar => Ok(replaced(dest, patch)),
-        Shape::Map => merge_maps(dest, patch, schema.as_ref(), trail),
-        Shape::List => match schema.as_ref().and_then(|schema| schema.merge.clone()) {
-            None => Ok(replaced(dest, patch)),
-            Some(keys) => merge_lists(dest, patch, &keys, schema.as_ref(), trail),
-        },
+    match (shape, schema.and_then(|schema| schema.merge_keys())) {
+        (Shape::Map, _) => {
+            let Some(pair) = (Pair { dest, patch, same }).opened()? else {
+                return Ok(None);
+            };
+            merge_maps(kinds, pair, schema, trail).map(Some)
+        }
+        (Shape::List, Some(keys)) => {
+            let Some(pair) = (Pair { dest, patch, same }).opened()? else {
+                return Ok(None);
+            };
+            merge_lists(kinds, pair, keys, schema, trail).map(Some)
+        }
+        _ => Ok(replaced(dest, patch)),
     }
 }
 
@@ -72,9 +123,9 @@ fn replaced(dest: Option<Value>, patch: Option<Value>) -> Option<Value> {
 }
 
 /// The schema of a value that says itself what it is.
-fn own_schema(value: Option<&Value>) -> Option<Schema> {
+fn own_schema<'k>(kinds: &'k Kinds, value: Option<&Value>) -> Option<Schema<'k>> {
     let text = |key| value.and_then(|value| value.get(key)).and_then(Value::as_str);
-    Schema::of_kind(text("apiVersion")?, text("kind")?)
+    kinds.schema(text("apiVersion")?, text("kind")?)
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,55 +154,37 @@ impl Shape {
 }
 
 fn merge_maps(
-    dest: Option<Value>,
-    patch: Option<Value>,
-    schema: Option<&Schema>,
+    kinds: &Kinds,
+    pair: Pair,
+    schema: Option<Schema<'_>>,
     trail: &mut Vec<String>,
-) -> Result<Option<Value>, String> {
-    let mut patch = patch;
-    let (dest, patch) = if is_missing(dest.as_ref()) {
-        if take_directive(&mut patch)? == Directive::Delete {
-            return Ok(None);
-        }
-        // What the patch adds is merged with itself, which carries out the directives in it.
-        (patch.clone(), patch)
-    } else {
-        if patch.as_ref().is_some_and(Value::is_null) {
-            return Ok(None);
-        }
-        match take_directive(&mut patch)? {
-            Directive::Delete => return Ok(None),
-            Directive::Replace => (patch.clone(), patch),
-            Directive::Merge => (dest, patch),
-        }
-    };
+) -> Result<Value, String> {
     let fields = |value: Option<Value>| match value {
         Some(Value::Map(fields)) => fields,
         _ => Map::new(),
     };
-    let (mut dest, mut patch) = (fields(dest), fields(patch));
-    let mut merged = Map::new();
+    let (mut dest, mut patch) = (fields(pair.dest), fields(pair.patch));
     let mut names: Vec<String> = dest.keys().chain(patch.keys()).cloned().collect();
     names.sort_unstable();
     names.dedup();
     for name in names {
-        let (old, new) = (dest.remove(&name), patch.remove(&name));
+        let pair = Pair {
+            dest: dest.remove(&name),
+            patch: patch.remove(&name),
+            same: pair.same,
+        };
+        let schema = schema.and_then(|schema| schema.field(&name));
         trail.push(name);
-        let value = merge(
-            old,
-            new,
-            schema.and_then(|schema| schema.field(trail.last().map_or("", String::as_str))),
-            trail,
-        )?;
+        let value = merge(kinds, pair, schema, trail)?;
         let name = trail.pop().unwrap_or_default();
         match value {
             None | Some(Value::Null { written: false }) => {}
             Some(value) => {
-                merged.insert(name, value);
+                dest.insert(name, value);
             }
         }
     }
-    Ok(Some(Value::Map(merged)))
+    Ok(Value::Map(dest))
 }
 
 /// The directive of a patch, which is taken out of it.
@@ -195,38 +228,34 @@ fn directive(name: &str) -> Result<Directive, String> {
 }
 
 fn merge_lists(
-    dest: Option<Value>,
-    patch: Option<Value>,
-    keys: &[&'static str],
-    schema: Option<&Schema>,
+    kinds: &Kinds,
+    pair: Pair,
+    keys: &[String],
+    schema: Option<Schema<'_>>,
     trail: &mut Vec<String>,
-) -> Result<Option<Value>, String> {
-    let mut patch = patch;
-    let (dest, patch) = if is_missing(dest.as_ref()) {
-        (patch.clone(), patch)
-    } else {
-        if patch.as_ref().is_some_and(Value::is_null) {
-            return Ok(None);
-        }
-        match take_directive(&mut patch)? {
-            Directive::Delete => return Ok(None),
-            Directive::Replace => (patch.clone(), patch),
-            Directive::Merge => (dest, patch),
-        }
-    };
+) -> Result<Value, String> {
     let items = |value: Option<Value>| match value {
         Some(Value::List(items)) => items,
         _ => Vec::new(),
     };
-    let (dest, patch) = (items(dest), items(patch));
-    let keys: &[&str] = if keys.is_empty() { &[""] } else { keys };
-    let mut values = element_values(keys, &patch, &dest);
+    let (dest, patch) = (items(pair.dest), items(pair.patch));
+    let keys: Vec<&str> = if keys.is_empty() {
+        vec![""]
+    } else {
+        keys.iter().map(String::as_str).collect()
+    };
+    let mut values = element_values(&keys, &patch, &dest);
     if keys.len() > 1 {
         unite(&mut values);
     }
-    let items_schema = schema.and_then(Schema::items);
-    merge_items(dest, &patch, keys, &values, items_schema.as_ref(), trail)
-        .map(|items| Some(Value::List(items)))
+    let mut list = Items {
+        kinds,
+        dest,
+        patch,
+        same: pair.same,
+        schema: schema.and_then(Schema::items),
+    };
+    list.merge(&keys, &values, trail).map(Value::List)
 }
 
 /// The key texts of all items, those of the patch first, each once.
@@ -281,61 +310,85 @@ fn united(one: &[String], other: &[String]) -> Option<Vec<String>> {
     common.then_some(result)
 }
 
-fn merge_items(
-    mut dest: Vec<Value>,
-    patch: &[Value],
-    keys: &[&str],
-    values: &[Vec<String>],
-    schema: Option<&Schema>,
-    trail: &mut Vec<String>,
-) -> Result<Vec<Value>, String> {
-    let used: Vec<bool> = (0..keys.len())
-        .map(|index| {
-            values
-                .iter()
-                .any(|value| value.get(index).is_some_and(|text| !text.is_empty()))
-        })
-        .collect();
-    let all = used.iter().any(|used| *used);
-    let keep = |index: usize| !all || used.get(index).copied().unwrap_or(false);
-    let valid_keys: Vec<&str> = pick(keys, keep);
-    let mut merged: Vec<Value> = Vec::new();
-    for value in values {
-        let valid: Vec<String> = pick(value, keep);
-        let (old, new) = (find(&dest, &valid_keys, &valid), find(patch, &valid_keys, &valid));
+/// Two lists whose items are merged.
+struct Items<'k> {
+    kinds: &'k Kinds,
+    dest: Vec<Value>,
+    patch: Vec<Value>,
+    same: bool,
+    schema: Option<Schema<'k>>,
+}
+
+impl Items<'_> {
+    fn merge(
+        &mut self,
+        keys: &[&str],
+        values: &[Vec<String>],
+        trail: &mut Vec<String>,
+    ) -> Result<Vec<Value>, String> {
+        let used: Vec<bool> = (0..keys.len())
+            .map(|index| {
+                values
+                    .iter()
+                    .any(|value| value.get(index).is_some_and(|text| !text.is_empty()))
+            })
+            .collect();
+        let all = used.iter().any(|used| *used);
+        let keep = |index: usize| !all || used.get(index).copied().unwrap_or(false);
+        let valid_keys: Vec<&str> = pick(keys, keep);
+        let mut merged: Vec<Value> = Vec::new();
+        for value in values {
+            let valid: Vec<String> = pick(value, keep);
+            self.merge_item(&valid_keys, &valid, &mut merged, trail)?;
+        }
+        let dest = std::mem::take(&mut self.dest);
+        if values.is_empty() {
+            return Ok(dest);
+        }
+        append(&mut merged, dest, &valid_keys);
+        Ok(merged)
+    }
+
+    fn merge_item(
+        &mut self,
+        keys: &[&str],
+        values: &[String],
+        merged: &mut Vec<Value>,
+        trail: &mut Vec<String>,
+    ) -> Result<(), String> {
+        let (old, new) = (find(&self.dest, keys, values), find(&self.patch, keys, values));
         let replaces = new
-            .and_then(|index| patch.get(index))
+            .and_then(|index| self.patch.get(index))
             .and_then(|item| item.get(DIRECTIVE))
             .is_some_and(|value| value.as_str() == Some("replace"));
-        let value = merge(
-            old.and_then(|index| dest.get(index)).cloned(),
-            new.and_then(|index| patch.get(index)).cloned(),
-            schema.cloned(),
-            trail,
-        )?;
+        let pair = Pair {
+            dest: old.and_then(|index| self.dest.get(index)).cloned(),
+            patch: new.and_then(|index| self.patch.get(index)).cloned(),
+            same: self.same,
+        };
+        let value = merge(self.kinds, pair, self.schema, trail)?;
         let Some(mut value) = value
             .filter(|value| !value.is_null() && !matches!(value, Value::Map(fields) if fields.is_empty()))
         else {
-            set_element(&mut dest, None, &valid_keys, &valid);
-            continue;
+            set_element(&mut self.dest, None, keys, values);
+            return Ok(());
         };
         if let Value::Map(fields) = &mut value {
-            for (key, text) in valid_keys.iter().zip(&valid) {
+            for (key, text) in keys.iter().zip(values) {
                 if !key.is_empty() && !text.is_empty() && !fields.contains_key(*key) {
                     fields.insert((*key).to_owned(), Value::String(text.clone()));
                 }
             }
         }
-        if let Some(item) = old.and_then(|index| dest.get_mut(index)).filter(|_| !replaces) {
+        if let Some(item) = old
+            .and_then(|index| self.dest.get_mut(index))
+            .filter(|_| !replaces)
+        {
             item.clone_from(&value);
         }
-        set_element(&mut merged, Some(value), &valid_keys, &valid);
+        set_element(merged, Some(value), keys, values);
+        Ok(())
     }
-    if values.is_empty() {
-        return Ok(dest);
-    }
-    append(&mut merged, dest, &valid_keys);
-    Ok(merged)
 }
 
 fn pick<T: Clone>(values: &[T], keep: impl Fn(usize) -> bool) -> Vec<T> {

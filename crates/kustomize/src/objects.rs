@@ -4,22 +4,59 @@ use std::collections::VecDeque;
 
 use fluxbot_yaml::{Data, Node, Reading, Value};
 
-use crate::Origin;
+use crate::cache::{Cache, Parsed};
 use crate::resource::Resource;
+use crate::{BuildError, Origin};
 
 /// Why a text holds no objects: the line and the reason.
+#[derive(Debug, Clone)]
 pub(crate) struct Fault {
     pub(crate) line: usize,
     pub(crate) reason: String,
 }
 
-/// Reads all objects of a text; lists are replaced by their items, after the other objects.
-pub(crate) fn read(path: &str, content: &[u8]) -> Result<Vec<Resource>, Fault> {
-    let text = std::str::from_utf8(content).map_err(|_| Fault {
+/// Reads all objects of a file; lists are replaced by their items, after the other objects.
+pub(crate) fn read(path: &str, content: &[u8], cache: Option<&Cache>) -> Result<Vec<Resource>, Fault> {
+    let found = match cache {
+        Some(cache) => match &*cache.get(content, || parse(content)) {
+            Ok(found) => found.clone(),
+            Err(fault) => return Err(fault.clone()),
+        },
+        None => parse(content)?,
+    };
+    let resources = found.into_iter().map(|(value, line)| {
+        let origin = Origin {
+            path: path.to_owned(),
+            line,
+        };
+        Resource::new(value, origin)
+    });
+    Ok(resources.collect())
+}
+
+/// Reads a file of configuration: the first document, as the API reads YAML.
+pub(crate) fn configuration(path: &str, content: &[u8]) -> Result<Value, BuildError> {
+    let invalid = |line: usize, reason: String| BuildError::Invalid {
+        file: path.to_owned(),
+        line,
+        reason,
+    };
+    let text = std::str::from_utf8(content).map_err(|_| invalid(1, "not UTF-8".to_owned()))?;
+    let documents = fluxbot_yaml::parse(text, Reading::Api).map_err(|error| {
+        invalid(
+            error.line,
+            format!("error converting YAML to JSON: yaml: {}", error.reason),
+        )
+    })?;
+    Ok(documents.into_iter().next().map_or(Value::NULL, Node::into_value))
+}
+
+fn parse(content: &[u8]) -> Parsed {
+    let source = std::str::from_utf8(content).map_err(|_| Fault {
         line: 1,
         reason: "not UTF-8".to_owned(),
     })?;
-    let documents = fluxbot_yaml::parse(text, Reading::Kustomize).map_err(|error| Fault {
+    let documents = fluxbot_yaml::parse(source, Reading::Kustomize).map_err(|error| Fault {
         line: error.line,
         reason: format!("MalformedYAMLError: yaml: {}", error.reason),
     })?;
@@ -58,16 +95,7 @@ pub(crate) fn read(path: &str, content: &[u8]) -> Result<Vec<Resource>, Fault> {
         if name.is_empty() && !kind.ends_with("List") {
             return Err(fault(format!("missing metadata.name in object {kind}")));
         }
-        if let Some(line) = null_item(&node) {
-            return Err(Fault {
-                line,
-                reason: format!("empty item in a list of object {kind} {name}"),
-            });
-        }
-        let origin = Origin {
-            path: path.to_owned(),
-            line,
-        };
+        spell_annotations(source, &mut node);
         let value = node.into_value();
         if !matches!(
             value.get("metadata"),
@@ -75,9 +103,31 @@ pub(crate) fn read(path: &str, content: &[u8]) -> Result<Vec<Resource>, Fault> {
         ) {
             return Err(fault(format!("metadata of {kind} is no map")));
         }
-        found.push(Resource::new(value, origin));
+        found.push((value, line));
     }
     Ok(found)
+}
+
+/// Makes annotations texts as they are written: that is what they are in the end, and a date has lost its form by then.
+fn spell_annotations(text: &str, object: &mut Node) {
+    let Data::Map(fields) = &mut object.data else { return };
+    let Some((_, metadata)) = fields.iter_mut().find(|(key, _)| key == "metadata") else {
+        return;
+    };
+    let Data::Map(fields) = &mut metadata.data else { return };
+    let Some((_, annotations)) = fields.iter_mut().find(|(key, _)| key == "annotations") else {
+        return;
+    };
+    let Data::Map(entries) = &mut annotations.data else { return };
+    for (_, node) in entries {
+        let Some(written) = text.get(node.span.clone()) else {
+            continue;
+        };
+        let is_plain = !written.starts_with(['"', '\'', '|', '>', '!', '&', '*']);
+        if is_plain && matches!(node.data, Data::Bool(_) | Data::Number(_) | Data::String(_)) && !written.contains('\n') {
+            node.data = Data::String(written.to_owned());
+        }
+    }
 }
 
 /// The items of a list. `None` when they are something else.
@@ -89,21 +139,6 @@ fn take_items(node: &mut Node) -> Option<Vec<Node>> {
     match std::mem::replace(&mut items.1.data, Data::Null { written: false }) {
         Data::List(items) => Some(items),
         Data::Null { .. } => Some(Vec::new()),
-        _ => None,
-    }
-}
-
-/// The line of the first empty item of a list.
-fn null_item(node: &Node) -> Option<usize> {
-    match &node.data {
-        Data::List(items) => items.iter().find_map(|item| {
-            if item.is_null() {
-                Some(item.line)
-            } else {
-                null_item(item)
-            }
-        }),
-        Data::Map(fields) => fields.iter().find_map(|(_, node)| null_item(node)),
         _ => None,
     }
 }

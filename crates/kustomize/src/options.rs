@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::Files;
+use crate::{Cache, Files};
 
 /// Which files a kustomization may read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -80,6 +80,8 @@ pub struct Options<'a> {
     pub reorder: Reorder,
     /// The means to fetch remote resources. Without it they are refused.
     pub remote: Option<&'a dyn Remote>,
+    /// Parsed files to share with other builds.
+    pub cache: Option<&'a Cache>,
     /// Bounds on what a build may use.
     pub limits: Limits,
 }

@@ -35,6 +35,18 @@ const FIRST: [&str; 22] = [
 
 const LAST: [&str; 2] = ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"];
 
+/// The place of a kind in the order in which kinds are applied; 0 for those that do not matter.
+pub(crate) fn rank(kind: &str) -> isize {
+    let place = |index: usize| isize::try_from(index).unwrap_or(isize::MAX);
+    let first = FIRST.iter().position(|known| *known == kind);
+    let last = LAST.iter().position(|known| *known == kind);
+    match (first, last) {
+        (Some(index), _) => place(index) - place(FIRST.len()),
+        (_, Some(index)) => place(index) + 1,
+        _ => 0,
+    }
+}
+
 /// Sorts the objects of a build. What the kustomization says counts before what the caller says.
 pub(crate) fn sort(
     resources: &mut Vec<Resource>,

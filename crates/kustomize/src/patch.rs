@@ -6,9 +6,11 @@ use crate::accumulate::Target;
 use crate::json_patch::{self, Operation};
 use crate::kustomization::{Patch, PatchOptions};
 use crate::merge::merge_object;
-use crate::objects;
-use crate::resource::{Resource, ResourceList, set_texts};
+use crate::resource::{Resource, note};
+use crate::resources::ResourceList;
+use crate::schema::Kinds;
 use crate::selector::Selector;
+use crate::transformers::Transformer;
 use crate::tree::Tree;
 use crate::{BuildError, BuildError as Error};
 
@@ -27,7 +29,7 @@ pub(crate) struct StrategicMerge {
 /// An entry of `patchesJson6902`.
 pub(crate) struct JsonPatch {
     operations: Vec<Operation>,
-    target: Selector,
+    target: Option<Selector>,
 }
 
 /// An entry of `patches`.
@@ -36,7 +38,6 @@ pub(crate) struct AnyPatch {
     source: String,
     content: Content,
     target: Option<Selector>,
-    options: PatchOptions,
 }
 
 enum Content {
@@ -50,9 +51,7 @@ pub(crate) fn load(tree: &Tree<'_>, target: &Target) -> Result<Patches, BuildErr
     let entries = &kustomization.patches_strategic_merge;
     let strategic_merge = match entries.as_slice() {
         [] => None,
-        entries => Some(StrategicMerge {
-            patches: strategic_merge(tree, target, entries)?,
-        }),
+        entries => Some(strategic_merge(tree, target, entries, "")?),
     };
     let entries = kustomization.patches.iter().map(|entry| any(tree, target, entry));
     let json = kustomization
@@ -66,52 +65,69 @@ pub(crate) fn load(tree: &Tree<'_>, target: &Target) -> Result<Patches, BuildErr
     })
 }
 
-fn strategic_merge(
+/// Reads the patches of `patchesStrategicMerge`, and others that stand in one text.
+pub(crate) fn strategic_merge(
     tree: &Tree<'_>,
     target: &Target,
     entries: &[String],
-) -> Result<Vec<Resource>, BuildError> {
+    inline: &str,
+) -> Result<StrategicMerge, BuildError> {
+    let fail = |reason: String| Error::at(&target.file, format!("patchesStrategicMerge: {reason}"));
     let mut patches = Vec::new();
     for entry in entries {
         // An entry may be the patch itself.
-        if let Ok(found) = objects::read(&target.file, entry.as_bytes()) {
+        if let Ok(found) = tree.objects(&target.file, entry.as_bytes()) {
             patches.extend(found);
             continue;
         }
         let (path, content) = tree.load(&target.root, &target.file, entry)?;
-        let found = objects::read(&path, &content).map_err(|fault| Error::Invalid {
+        let found = tree.objects(&path, &content).map_err(|fault| Error::Invalid {
             file: path,
             line: fault.line,
             reason: fault.reason,
         })?;
         patches.extend(found);
     }
+    let found = tree.objects(&target.file, inline.as_bytes());
+    patches.extend(found.map_err(|fault| fail(fault.reason))?);
     if patches.is_empty() {
-        return Err(Error::at(
-            &target.file,
-            "patchesStrategicMerge: patch appears to be empty",
-        ));
+        return Err(fail(format!(
+            "patch appears to be empty; files=[{}]",
+            entries.join(" ")
+        )));
     }
-    Ok(patches)
+    Ok(StrategicMerge { patches })
 }
 
-fn json6902(tree: &Tree<'_>, target: &Target, entry: &Patch) -> Result<JsonPatch, BuildError> {
+/// Reads an entry of `patchesJson6902`.
+pub(crate) fn json6902(tree: &Tree<'_>, target: &Target, entry: &Patch) -> Result<JsonPatch, BuildError> {
     let fail = |reason: String| Error::at(&target.file, format!("patchesJson6902: {reason}"));
-    let selector = entry.target.clone().filter(|selector| !selector.name.is_empty());
-    let selector = selector.ok_or_else(|| fail("must specify the target name".to_owned()))?;
+    if entry
+        .target
+        .as_ref()
+        .is_none_or(|selector| selector.name.is_empty())
+    {
+        return Err(fail("must specify the target name".to_owned()));
+    }
     let (text, source) = match (entry.path.as_str(), entry.patch.as_str()) {
         ("", "") => return Err(fail("empty file path and empty jsonOp".to_owned())),
         ("", patch) => (patch.to_owned(), "inline patch".to_owned()),
         (path, "") => (text_of(tree, target, path)?, path.to_owned()),
         _ => return Err(fail("must specify a file path or jsonOp, not both".to_owned())),
     };
+    if text.is_empty() {
+        return Err(fail(format!(
+            "patch file '{}' empty seems to be empty",
+            entry.path
+        )));
+    }
     let operations = json_patch::parse(&text).map_err(|reason| fail(format!("{source}: {reason}")))?;
     if operations.is_empty() {
         return Err(fail(format!("patch appears to be empty; file={}", entry.path)));
     }
     Ok(JsonPatch {
         operations,
-        target: selector,
+        target: entry.target.clone(),
     })
 }
 
@@ -124,20 +140,26 @@ fn text_of(tree: &Tree<'_>, target: &Target, path: &str) -> Result<String, Build
     })
 }
 
-fn any(tree: &Tree<'_>, target: &Target, entry: &Patch) -> Result<AnyPatch, BuildError> {
+/// Reads an entry of `patches`.
+pub(crate) fn any(tree: &Tree<'_>, target: &Target, entry: &Patch) -> Result<AnyPatch, BuildError> {
     let fail = |reason: String| Error::at(&target.file, format!("patches: {reason}"));
     let inline = entry.patch.trim();
     let (text, source, file) = match (entry.path.as_str(), inline) {
         ("", "") => return Err(fail("must specify one of patch and path".to_owned())),
         ("", patch) => (patch.to_owned(), "[inline patch]".to_owned(), target.file.clone()),
         (path, "") => (
-            text_of(tree, target, path)?,
+            text_of(tree, target, path).map_err(|error| match error {
+                Error::Failed { reason, .. } => fail(format!(
+                    "failed to get the patch file from path({path}): {reason}"
+                )),
+                other => other,
+            })?,
             format!("[path: {path:?}]"),
             path.to_owned(),
         ),
         _ => return Err(fail("patch and path can't be set at the same time".to_owned())),
     };
-    let merges = objects::read(&file, text.as_bytes());
+    let merges = tree.objects(&file, text.as_bytes());
     let operations = json_patch::parse(&text);
     let content = match (merges, operations) {
         (Ok(merges), Ok(operations)) if !merges.is_empty() && !operations.is_empty() => {
@@ -145,7 +167,7 @@ fn any(tree: &Tree<'_>, target: &Target, entry: &Patch) -> Result<AnyPatch, Buil
                 "illegally qualifies as both an SM and JSON patch: {source}"
             )));
         }
-        (Ok(merges), _) => Content::Merge(merges),
+        (Ok(merges), _) => Content::Merge(with_options(merges, entry.options.as_ref())),
         (Err(_), Ok(operations)) => Content::Json(operations),
         (Err(merge), Err(json)) => {
             return Err(fail(format!(
@@ -158,46 +180,55 @@ fn any(tree: &Tree<'_>, target: &Target, entry: &Patch) -> Result<AnyPatch, Buil
         source,
         content,
         target: entry.target.clone(),
-        options: entry.options,
     })
 }
 
-impl StrategicMerge {
-    pub(crate) fn apply(self, all: &mut ResourceList) -> Result<(), String> {
-        for patch in self.patches {
+/// Notes on patches what they may change, where they then stay until the end of the build.
+fn with_options(mut patches: Vec<Resource>, options: Option<&PatchOptions>) -> Vec<Resource> {
+    for patch in &mut patches {
+        if options.is_some_and(|options| options.allow_name_change) {
+            patch.enable(note::ALLOW_NAME_CHANGE);
+        }
+        if options.is_some_and(|options| options.allow_kind_change) {
+            patch.enable(note::ALLOW_KIND_CHANGE);
+        }
+    }
+    patches
+}
+
+impl Transformer for StrategicMerge {
+    fn apply(&self, all: &mut ResourceList) -> Result<(), String> {
+        for patch in &self.patches {
             let place = all.only(&patch.original_id())?;
-            merge_into(all, place, &with_texts(&patch), PatchOptions::default())?;
-            finish(all)?;
+            merge_into_all(all, &[place], patch)?;
         }
         Ok(())
     }
 }
 
-impl JsonPatch {
-    pub(crate) fn apply(self, all: &mut ResourceList) -> Result<(), String> {
-        for place in self.target.select(all.items())? {
+impl Transformer for JsonPatch {
+    fn apply(&self, all: &mut ResourceList) -> Result<(), String> {
+        let Some(target) = &self.target else {
+            return Err("must specify a target for JSON patch".to_owned());
+        };
+        for place in target.select(all.items())? {
             patch_json(all, place, &self.operations, false)?;
         }
         Ok(())
     }
 }
 
-impl AnyPatch {
-    pub(crate) fn apply(self, all: &mut ResourceList) -> Result<(), String> {
-        let Self {
-            source,
-            content,
-            target,
-            options,
-        } = self;
-        match (content, target) {
+impl Transformer for AnyPatch {
+    fn apply(&self, all: &mut ResourceList) -> Result<(), String> {
+        let source = &self.source;
+        match (&self.content, &self.target) {
             (Content::Merge(patches), None) => {
                 for patch in patches {
                     let id = patch.original_id();
                     let place = all.only(&id).map_err(|reason| {
                         format!("no resource matches strategic merge patch \"{id}\": {reason}")
                     })?;
-                    merge_into(all, place, &patch, options)?;
+                    merge_into(all, place, patch)?;
                 }
                 Ok(())
             }
@@ -210,15 +241,12 @@ impl AnyPatch {
                 let Some(patch) = patches.first() else {
                     return Ok(());
                 };
-                let patch = with_texts(patch);
-                for place in target.select(all.items())? {
-                    merge_into(all, place, &patch, options)?;
-                }
-                finish(all)
+                let places = target.select(all.items())?;
+                merge_into_all(all, &places, patch)
             }
             (Content::Json(operations), Some(target)) => {
                 for place in target.select(all.items())? {
-                    patch_json(all, place, &operations, true)?;
+                    patch_json(all, place, operations, true)?;
                 }
                 Ok(())
             }
@@ -228,57 +256,51 @@ impl AnyPatch {
     }
 }
 
-/// A patch whose labels and annotations are strings.
+/// Merges a patch into objects whatever their kind and version, drops what it deletes, and checks that no two objects are the
+/// same afterwards.
 ///
-/// The original rewrites them so for `patchesStrategicMerge` and for patches with a target: a label that the patch sets to null
-/// becomes the string `null`, and without any the field is left alone.
-fn with_texts(patch: &Resource) -> Resource {
-    let mut patch = patch.clone();
-    let Some(Value::Map(metadata)) = patch.value.get_mut("metadata") else {
-        return patch;
-    };
-    for field in ["labels", "annotations"] {
-        let Some(Value::Map(entries)) = metadata.remove(field) else {
+/// The original rewrites the labels and annotations of such a patch as strings: a label that it sets to null becomes the string
+/// `null`.
+fn merge_into_all(all: &mut ResourceList, places: &[usize], patch: &Resource) -> Result<(), String> {
+    let mut own = patch.clone();
+    own.take_metadata_of(patch);
+    for place in places {
+        let Some(version) = all
+            .items()
+            .get(*place)
+            .map(|item| item.api_version().into_owned())
+        else {
             continue;
         };
-        let texts = entries.into_iter().map(|(key, value)| {
-            let text = match &value {
-                Value::Null { written: true } => "null".to_owned(),
-                value => value.text().unwrap_or_default().into_owned(),
-            };
-            (key, text)
-        });
-        set_texts(metadata, field, texts.collect());
+        own.set_api_version(&version);
+        merge_into(all, *place, &own)?;
     }
-    patch
-}
-
-/// Drops what was deleted and checks that no two objects are the same now.
-fn finish(all: &mut ResourceList) -> Result<(), String> {
-    all.items_mut().retain(|item| !item.is_gone());
+    all.drop_empty();
     all.check_unique("may not add resource with an already registered id")
 }
 
-fn merge_into(
-    all: &mut ResourceList,
-    place: usize,
-    patch: &Resource,
-    options: PatchOptions,
-) -> Result<(), String> {
+fn merge_into(all: &mut ResourceList, place: usize, patch: &Resource) -> Result<(), String> {
     let Some(resource) = all.items_mut().get_mut(place) else {
         return Ok(());
     };
     let id = resource.id();
-    if options.allow_name_change || options.allow_kind_change {
+    let (keeps_name, keeps_kind) = (
+        !patch.is_enabled(note::ALLOW_NAME_CHANGE),
+        !patch.is_enabled(note::ALLOW_KIND_CHANGE),
+    );
+    if !keeps_name || !keeps_kind {
         resource.remember_id();
     }
-    let mut patch = patch.value.clone();
-    // A patch with a target may be of another version.
-    if let Some(fields) = patch.as_map_mut() {
-        fields.insert("apiVersion".to_owned(), id.gvk.api_version().into());
-    }
     let object = std::mem::replace(&mut resource.value, Value::NULL);
-    let merged = merge_object(object, patch).map_err(|reason| format!("{id}: {reason}"))?;
+    let kinds = resource.kinds.clone();
+    let kinds = kinds.as_deref().unwrap_or_else(|| Kinds::built_in());
+    let merged = merge_object(kinds, object, patch.value.clone()).map_err(|reason| {
+        let (origin, from) = (&resource.origin, &patch.origin);
+        format!(
+            "{id} ({}:{}), patch of {}:{}: {reason}",
+            origin.path, origin.line, from.path, from.line
+        )
+    })?;
     let Some(merged) = merged else {
         return Ok(());
     };
@@ -286,13 +308,13 @@ fn merge_into(
     if resource.is_gone() {
         return Ok(());
     }
-    if !options.allow_kind_change {
+    if keeps_kind {
         resource.set_kind(&id.gvk.kind);
     }
-    if !options.allow_name_change {
-        resource.set_name(id.name);
+    if keeps_name {
+        resource.set_name(&id.name);
     }
-    resource.set_namespace(id.namespace);
+    resource.set_namespace(&id.namespace);
     Ok(())
 }
 
@@ -309,7 +331,15 @@ fn patch_json(
     if remembers {
         resource.remember_id();
     }
+    let mut kept = resource.annotations();
+    kept.retain(|key, _| note::survives_patches(key));
     let object = std::mem::replace(&mut resource.value, Value::NULL);
-    resource.value = json_patch::apply(object, operations).map_err(|reason| format!("{id}: {reason}"))?;
+    resource.value = json_patch::apply(object, operations).map_err(|reason| {
+        let origin = &resource.origin;
+        format!("{id} ({}:{}): {reason}", origin.path, origin.line)
+    })?;
+    let mut annotations = resource.annotations();
+    annotations.extend(kept);
+    resource.set_annotations(annotations);
     Ok(())
 }

@@ -4,9 +4,10 @@ use std::collections::HashMap;
 
 use fluxbot_yaml::Value;
 
-use crate::fields::{Create, FieldSpec, FieldTable, Reference};
+use crate::fields::{Create, FieldSpec, Reference, split_path, visit};
 use crate::id::{Gvk, Id};
-use crate::resource::Resource;
+use crate::resource::{Resource, note, set_text};
+use crate::scalar;
 
 /// What the search for a name needs to know of an object.
 struct Candidate {
@@ -16,8 +17,64 @@ struct Candidate {
     suffixes: Vec<String>,
 }
 
+/// The fields that hold names, by the kind of the objects that have them.
+struct Fields<'t> {
+    of_kind: HashMap<&'t str, Vec<Field<'t>>>,
+    /// Those of all kinds, which come in between.
+    of_any: Vec<Field<'t>>,
+}
+
+/// A field that holds a name.
+struct Field<'t> {
+    /// The place in the table.
+    order: usize,
+    target: Gvk,
+    spec: &'t FieldSpec,
+    path: Vec<String>,
+}
+
+impl<'t> Fields<'t> {
+    fn new(references: &'t [Reference]) -> Self {
+        let mut fields = Self {
+            of_kind: HashMap::new(),
+            of_any: Vec::new(),
+        };
+        let mut order = 0;
+        for reference in references {
+            for spec in &reference.fields {
+                let field = Field {
+                    order,
+                    target: reference.target(),
+                    spec,
+                    path: split_path(&spec.path),
+                };
+                order += 1;
+                if spec.kind.is_empty() {
+                    fields.of_any.push(field);
+                } else {
+                    fields.of_kind.entry(&spec.kind).or_default().push(field);
+                }
+            }
+        }
+        fields
+    }
+
+    /// The fields of an object of a kind, in the order of the table.
+    fn of<'f>(&'f self, gvk: &Gvk) -> Vec<&'f Field<'t>> {
+        let of_kind = self.of_kind.get(gvk.kind.as_str());
+        let mut found: Vec<&Field<'t>> = of_kind
+            .into_iter()
+            .flatten()
+            .chain(&self.of_any)
+            .filter(|field| field.spec.selects(gvk))
+            .collect();
+        found.sort_by_key(|field| field.order);
+        found
+    }
+}
+
 /// Updates the names in all objects.
-pub(crate) fn update(resources: &mut [Resource], table: &FieldTable) -> Result<(), (usize, String)> {
+pub(crate) fn update(resources: &mut [Resource], references: &[Reference]) -> Result<(), (usize, String)> {
     let candidates: Vec<Candidate> = resources.iter().map(Candidate::of).collect();
     let mut by_name: HashMap<&str, Vec<usize>> = HashMap::new();
     for (index, resource) in candidates.iter().enumerate() {
@@ -31,12 +88,13 @@ pub(crate) fn update(resources: &mut [Resource], table: &FieldTable) -> Result<(
     if by_name.is_empty() {
         return Ok(());
     }
+    let fields = Fields::new(references);
     for (index, resource) in resources.iter_mut().enumerate() {
-        let original = resource.original_id().gvk;
-        let current = resource.gvk();
         let Some(own) = candidates.get(index) else {
             continue;
         };
+        // The fields are those of the kind of the file, whatever a patch has made of it.
+        let original = own.previous.first().unwrap_or(&own.id);
         let scope = Scope {
             referrer: own,
             binding_namespaces: binding_namespaces(resource),
@@ -44,27 +102,16 @@ pub(crate) fn update(resources: &mut [Resource], table: &FieldTable) -> Result<(
             candidates: &candidates,
             by_name: &by_name,
         };
-        for Reference { target, fields } in &table.references {
-            // The field may have been looked up by the kind of the file or by that of a patch.
-            let of_kind = fields.iter().filter(|field| field.selects(&original));
-            for field in of_kind {
-                let spec = FieldSpec {
-                    create: false,
-                    group: current.group.clone(),
-                    version: current.version.clone(),
-                    kind: current.kind.clone(),
-                    path: field.path.clone(),
-                };
-                let mut set = |value: &mut Value| scope.set(value, target, &spec.path);
-                spec.visit(&mut resource.value, Create::Never, &mut set)
-                    .map_err(|reason| {
-                        let text = format!(
-                            "updating name reference in '{}' field of '{}': {reason}",
-                            spec.path, own.id
-                        );
-                        (index, text)
-                    })?;
-            }
+        for field in fields.of(&original.gvk) {
+            let mut set = |value: &mut Value| scope.set(value, &field.target, &field.spec.path);
+            visit(&mut resource.value, &field.path, Create::Never, &mut set).map_err(|reason| {
+                let text = format!(
+                    "updating name reference in '{path}' field of '{}': considering field '{path}': {reason}",
+                    own.id,
+                    path = field.spec.path
+                );
+                (index, text)
+            })?;
         }
     }
     Ok(())
@@ -74,9 +121,9 @@ impl Candidate {
     fn of(resource: &Resource) -> Self {
         Self {
             id: resource.id(),
-            previous: resource.previous_ids().collect(),
-            prefixes: resource.prefixes.clone(),
-            suffixes: resource.suffixes.clone(),
+            previous: resource.previous_ids(),
+            prefixes: resource.notes(note::PREFIXES),
+            suffixes: resource.notes(note::SUFFIXES),
         }
     }
 }
@@ -138,7 +185,7 @@ impl Scope<'_> {
                 if let Some(found) = self.select(&old, target, path, None, false)?
                     && found.id.name != old
                 {
-                    *scalar = Value::String(found.id.name.clone());
+                    *scalar = scalar::untyped(Some(scalar), &found.id.name);
                 }
                 Ok(())
             }
@@ -163,9 +210,9 @@ impl Scope<'_> {
             return Ok(());
         };
         if found.id.name != old || !found.id.namespace.is_empty() {
-            fields.insert("name".to_owned(), found.id.name.as_str().into());
+            set_text(fields, "name", &found.id.name);
             if !found.id.namespace.is_empty() {
-                fields.insert("namespace".to_owned(), found.id.namespace.as_str().into());
+                set_text(fields, "namespace", &found.id.namespace);
             }
         }
         Ok(())

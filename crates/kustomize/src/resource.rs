@@ -1,100 +1,111 @@
-//! An object of a build, with what the build has to remember about it.
+//! An object of a build. What the build has to remember about it stands in annotations, as the original has it: a patch may see
+//! them, and whatever replaces the annotations makes the build forget.
 
-use std::collections::{BTreeMap, HashMap};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use fluxbot_yaml::{Map, Value};
 
 use crate::Origin;
 use crate::id::{Gvk, Id};
+use crate::scalar;
+use crate::schema::Kinds;
 
-/// What a generator does when its object exists.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum Behavior {
-    #[default]
-    Unspecified,
-    Create,
-    Replace,
-    Merge,
-}
+/// The annotations that the build uses and removes at the end.
+pub(crate) mod note {
+    pub(crate) const PREVIOUS_KINDS: &str = "internal.config.kubernetes.io/previousKinds";
+    pub(crate) const PREVIOUS_NAMES: &str = "internal.config.kubernetes.io/previousNames";
+    pub(crate) const PREVIOUS_NAMESPACES: &str = "internal.config.kubernetes.io/previousNamespaces";
+    pub(crate) const PREFIXES: &str = "internal.config.kubernetes.io/prefixes";
+    pub(crate) const SUFFIXES: &str = "internal.config.kubernetes.io/suffixes";
+    pub(crate) const ALLOW_NAME_CHANGE: &str = "internal.config.kubernetes.io/allowNameChange";
+    pub(crate) const ALLOW_KIND_CHANGE: &str = "internal.config.kubernetes.io/allowKindChange";
+    pub(crate) const BEHAVIOR: &str = "internal.config.kubernetes.io/generatorBehavior";
+    pub(crate) const NEEDS_HASH: &str = "internal.config.kubernetes.io/needsHashSuffix";
+    pub(crate) const HELM_GENERATED: &str = "config.kubernetes.io/helm-generated";
+    pub(crate) const ORIGIN: &str = "config.kubernetes.io/origin";
+    pub(crate) const TRANSFORMATIONS: &str = "alpha.config.kubernetes.io/transformations";
+    pub(crate) const ENABLED: &str = "enabled";
+    /// What all of them but the last two begin with.
+    const INTERNAL: &str = "internal.config.kubernetes.io";
 
-impl Behavior {
-    pub(crate) fn parse(text: &str) -> Self {
-        match text {
-            "create" => Self::Create,
-            "replace" => Self::Replace,
-            "merge" => Self::Merge,
-            _ => Self::Unspecified,
-        }
+    /// All annotations that leave with the build.
+    pub(crate) const BUILD: [&str; 19] = [
+        PREVIOUS_KINDS,
+        PREVIOUS_NAMES,
+        PREFIXES,
+        SUFFIXES,
+        PREVIOUS_NAMESPACES,
+        ALLOW_NAME_CHANGE,
+        ALLOW_KIND_CHANGE,
+        "internal.config.kubernetes.io/refBy",
+        BEHAVIOR,
+        NEEDS_HASH,
+        "internal.config.kubernetes.io/path",
+        "internal.config.kubernetes.io/index",
+        "internal.config.kubernetes.io/seqindent",
+        "internal.config.kubernetes.io/id",
+        "internal.config.kubernetes.io/annotations-migration-resource-id",
+        "config.kubernetes.io/path",
+        "config.kubernetes.io/index",
+        "config.k8s.io/id",
+        HELM_GENERATED,
+    ];
+
+    /// Whether a JSON patch leaves the annotation alone.
+    pub(crate) fn survives_patches(key: &str) -> bool {
+        key.starts_with(INTERNAL)
+            || [
+                "config.kubernetes.io/path",
+                "config.kubernetes.io/index",
+                "config.k8s.io/id",
+            ]
+            .contains(&key)
     }
-
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Unspecified => "unspecified",
-            Self::Create => "create",
-            Self::Replace => "replace",
-            Self::Merge => "merge",
-        }
-    }
-}
-
-/// What an object was called before a transformer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Previous {
-    name: String,
-    namespace: String,
-    kind: String,
 }
 
 /// An object of a build.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub(crate) struct Resource {
     /// The object; null once a patch has deleted it.
     pub(crate) value: Value,
     pub(crate) origin: Origin,
-    previous: Vec<Previous>,
-    pub(crate) prefixes: Vec<String>,
-    pub(crate) suffixes: Vec<String>,
-    pub(crate) behavior: Behavior,
-    pub(crate) needs_hash: bool,
-    /// The text of the origin annotation, if one is wanted.
-    pub(crate) origin_note: Option<String>,
-    /// The texts of the transformations annotation.
-    pub(crate) transformations: Vec<String>,
+    /// The variables that take their values from the object.
+    pub(crate) vars: Vec<String>,
+    /// The kinds of a schema of its own, where the build has one.
+    pub(crate) kinds: Option<Arc<Kinds>>,
 }
+
+type Texts = BTreeMap<String, String>;
 
 impl Resource {
     pub(crate) fn new(value: Value, origin: Origin) -> Self {
         Self {
             value,
             origin,
-            previous: Vec::new(),
-            prefixes: Vec::new(),
-            suffixes: Vec::new(),
-            behavior: Behavior::Unspecified,
-            needs_hash: false,
-            origin_note: None,
-            transformations: Vec::new(),
+            vars: Vec::new(),
+            kinds: None,
         }
     }
 
-    fn text_at(&self, path: &[&str]) -> String {
-        let value = self.value.at(path);
-        value.and_then(Value::text).unwrap_or_default().into_owned()
+    fn text_at(&self, path: &[&str]) -> Cow<'_, str> {
+        self.value.at(path).and_then(Value::text).unwrap_or_default()
     }
 
-    pub(crate) fn api_version(&self) -> String {
+    pub(crate) fn api_version(&self) -> Cow<'_, str> {
         self.text_at(&["apiVersion"])
     }
 
-    pub(crate) fn kind(&self) -> String {
+    pub(crate) fn kind(&self) -> Cow<'_, str> {
         self.text_at(&["kind"])
     }
 
-    pub(crate) fn name(&self) -> String {
+    pub(crate) fn name(&self) -> Cow<'_, str> {
         self.text_at(&["metadata", "name"])
     }
 
-    pub(crate) fn namespace(&self) -> String {
+    pub(crate) fn namespace(&self) -> Cow<'_, str> {
         self.text_at(&["metadata", "namespace"])
     }
 
@@ -102,36 +113,88 @@ impl Resource {
         Gvk::new(&self.api_version(), &self.kind())
     }
 
-    pub(crate) fn id(&self) -> Id {
-        Id::new(self.gvk(), self.name(), self.namespace())
+    fn kinds(&self) -> &Kinds {
+        self.kinds.as_deref().unwrap_or_else(|| Kinds::built_in())
     }
 
-    /// The identities before each change, the oldest first.
-    pub(crate) fn previous_ids(&self) -> impl Iterator<Item = Id> {
+    /// The current identity.
+    pub(crate) fn id(&self) -> Id {
+        Id {
+            cluster: self.kinds().is_cluster_scoped(&self.api_version(), &self.kind()),
+            gvk: self.gvk(),
+            name: self.name().into_owned(),
+            namespace: self.namespace().into_owned(),
+        }
+    }
+
+    /// The identities before each change, the oldest first. They do not know whether their kind has namespaces.
+    pub(crate) fn previous_ids(&self) -> Vec<Id> {
+        let Some(names) = self.annotation(note::PREVIOUS_NAMES) else {
+            return Vec::new();
+        };
+        let namespaces = self.annotation(note::PREVIOUS_NAMESPACES).unwrap_or_default();
+        let kinds = self.annotation(note::PREVIOUS_KINDS).unwrap_or_default();
         let gvk = self.gvk();
-        self.previous.iter().map(move |previous| Id {
-            gvk: Gvk {
-                kind: previous.kind.clone(),
-                ..gvk.clone()
-            },
-            name: previous.name.clone(),
-            namespace: previous.namespace.clone(),
-            cluster: false,
-        })
+        names
+            .split(',')
+            .zip(namespaces.split(','))
+            .zip(kinds.split(','))
+            .map(|((name, namespace), kind)| Id {
+                gvk: Gvk {
+                    kind: kind.to_owned(),
+                    ..gvk.clone()
+                },
+                name: name.to_owned(),
+                namespace: namespace.to_owned(),
+                cluster: false,
+            })
+            .collect()
     }
 
     /// The identity in the file.
     pub(crate) fn original_id(&self) -> Id {
-        self.previous_ids().next().unwrap_or_else(|| self.id())
+        self.previous_ids()
+            .into_iter()
+            .next()
+            .unwrap_or_else(|| self.id())
+    }
+
+    /// Whether the object has or had a name: quicker than its identities.
+    pub(crate) fn ever_named(&self, name: &str) -> bool {
+        self.name() == name
+            || self
+                .annotation(note::PREVIOUS_NAMES)
+                .is_some_and(|names| names.split(',').any(|previous| previous == name))
     }
 
     pub(crate) fn remember_id(&mut self) {
         let id = self.id();
-        self.previous.push(Previous {
-            namespace: id.effective_namespace().to_owned(),
-            name: id.name,
-            kind: id.gvk.kind,
-        });
+        self.append_note(note::PREVIOUS_NAMES, &id.name);
+        self.append_note(note::PREVIOUS_NAMESPACES, id.effective_namespace());
+        self.append_note(note::PREVIOUS_KINDS, &id.gvk.kind);
+    }
+
+    /// Adds to an annotation that is a list. Nothing is not added.
+    pub(crate) fn append_note(&mut self, key: &str, text: &str) {
+        if text.is_empty() {
+            return;
+        }
+        let joined = match self.annotation(key) {
+            Some(list) => format!("{list},{text}"),
+            None => text.to_owned(),
+        };
+        self.set_annotation(key, joined);
+    }
+
+    /// The items of an annotation that is a list.
+    pub(crate) fn notes(&self, key: &str) -> Vec<String> {
+        let list = self.annotation(key);
+        list.map(|list| list.split(',').map(str::to_owned).collect())
+            .unwrap_or_default()
+    }
+
+    pub(crate) fn is_enabled(&self, key: &str) -> bool {
+        self.annotation(key).as_deref() == Some(note::ENABLED)
     }
 
     /// The map `metadata`, created if it is missing.
@@ -139,56 +202,91 @@ impl Resource {
         field_map(self.value.as_map_mut()?, "metadata")
     }
 
-    pub(crate) fn set_name(&mut self, name: String) {
+    pub(crate) fn set_name(&mut self, name: &str) {
         if let Some(metadata) = self.metadata() {
-            metadata.insert("name".to_owned(), Value::String(name));
+            set_text(metadata, "name", name);
         }
     }
 
-    pub(crate) fn set_namespace(&mut self, namespace: String) {
+    pub(crate) fn set_namespace(&mut self, namespace: &str) {
         if let Some(metadata) = self.metadata() {
             if namespace.is_empty() {
                 metadata.remove("namespace");
             } else {
-                metadata.insert("namespace".to_owned(), Value::String(namespace));
+                set_text(metadata, "namespace", namespace);
             }
         }
     }
 
     pub(crate) fn set_kind(&mut self, kind: &str) {
         if let Some(fields) = self.value.as_map_mut() {
-            fields.insert("kind".to_owned(), kind.into());
+            set_text(fields, "kind", kind);
         }
     }
 
-    /// A map of strings, such as labels. Values that are no strings are given as they are written.
-    pub(crate) fn texts(&self, path: &[&str]) -> BTreeMap<String, String> {
+    pub(crate) fn set_api_version(&mut self, version: &str) {
+        if let Some(fields) = self.value.as_map_mut() {
+            set_text(fields, "apiVersion", version);
+        }
+    }
+
+    /// A map of strings, such as `data`. Values that are no strings are given as they are written.
+    pub(crate) fn texts(&self, path: &[&str]) -> Texts {
         let fields = self.value.at(path).and_then(Value::as_map);
         fields
             .into_iter()
             .flatten()
-            .map(|(key, value)| (key.clone(), value.text().unwrap_or_default().into_owned()))
+            .map(|(key, value)| (key.clone(), scalar::text(value)))
             .collect()
     }
 
-    pub(crate) fn label(&self, key: &str) -> Option<String> {
-        self.metadata_text("labels", key)
+    pub(crate) fn annotations(&self) -> Texts {
+        self.texts(&["metadata", "annotations"])
     }
 
-    pub(crate) fn annotation(&self, key: &str) -> Option<String> {
-        self.metadata_text("annotations", key)
+    pub(crate) fn labels(&self) -> Texts {
+        self.texts(&["metadata", "labels"])
     }
 
-    fn metadata_text(&self, field: &str, key: &str) -> Option<String> {
-        let value = self.value.at(&["metadata", field, key])?;
-        Some(value.text().unwrap_or_default().into_owned())
+    pub(crate) fn label(&self, key: &str) -> Option<Cow<'_, str>> {
+        let value = self.value.at(&["metadata", "labels", key])?;
+        Some(value.text().unwrap_or_default())
     }
 
-    /// Sets labels or annotations; without any the field goes.
-    pub(crate) fn set_metadata_texts(&mut self, field: &str, texts: BTreeMap<String, String>) {
+    pub(crate) fn annotation(&self, key: &str) -> Option<Cow<'_, str>> {
+        let value = self.value.at(&["metadata", "annotations", key])?;
+        Some(value.text().unwrap_or_default())
+    }
+
+    pub(crate) fn set_annotation(&mut self, key: &str, text: String) {
+        if let Some(annotations) = self
+            .metadata()
+            .and_then(|metadata| field_map(metadata, "annotations"))
+        {
+            annotations.insert(key.to_owned(), Value::String(text));
+        }
+    }
+
+    /// Sets all annotations; without any the field goes.
+    pub(crate) fn set_annotations(&mut self, texts: Texts) {
+        self.set_metadata_texts("annotations", texts);
+    }
+
+    pub(crate) fn set_labels(&mut self, texts: Texts) {
+        self.set_metadata_texts("labels", texts);
+    }
+
+    fn set_metadata_texts(&mut self, field: &str, texts: Texts) {
         if let Some(metadata) = self.metadata() {
             set_texts(metadata, field, texts);
         }
+    }
+
+    /// Switches something on. As the original does it, all annotations become strings.
+    pub(crate) fn enable(&mut self, key: &str) {
+        let mut annotations = self.annotations();
+        annotations.insert(key.to_owned(), note::ENABLED.to_owned());
+        self.set_annotations(annotations);
     }
 
     /// Whether a patch has deleted the object.
@@ -196,20 +294,41 @@ impl Resource {
         self.value.is_null() || self.value.is_empty_collection()
     }
 
-    /// Takes over the place of an object that a generator replaces or merges into.
-    pub(crate) fn take_place_of(&mut self, old: &Self) {
-        for field in ["labels", "annotations"] {
-            let mut texts = old.texts(&["metadata", field]);
-            texts.extend(self.texts(&["metadata", field]));
-            self.set_metadata_texts(field, texts);
+    /// Takes the name, the labels, the annotations and the history of another object, beside its own labels and annotations.
+    pub(crate) fn take_metadata_of(&mut self, other: &Self) {
+        let mut labels = other.labels();
+        labels.extend(self.labels());
+        self.set_labels(labels);
+        let own = self.annotations();
+        let needs_hash = own.contains_key(note::NEEDS_HASH);
+        let theirs = other.annotations();
+        let mut merged = theirs.clone();
+        merged.extend(own);
+        for key in note::BUILD {
+            match theirs.get(key) {
+                Some(text) => drop(merged.insert(key.to_owned(), text.clone())),
+                None => drop(merged.remove(key)),
+            }
         }
-        self.needs_hash &= old.needs_hash;
-        self.behavior = old.behavior;
-        self.previous.clone_from(&old.previous);
-        self.prefixes.clone_from(&old.prefixes);
-        self.suffixes.clone_from(&old.suffixes);
-        self.set_name(old.name());
-        self.set_namespace(old.namespace());
+        if !needs_hash {
+            merged.remove(note::NEEDS_HASH);
+        }
+        self.set_annotations(merged);
+        self.set_name(&other.name());
+        self.set_namespace(&other.namespace());
+        self.vars.clone_from(&other.vars);
+    }
+}
+
+/// Sets a text as the original does: without saying that it is a string, so that a number where one was stays one.
+pub(crate) fn set_text(fields: &mut Map, name: &str, text: &str) {
+    match fields.get_mut(name) {
+        Some(value) => {
+            if value.text().as_deref() != Some(text) || value.is_null() {
+                *value = scalar::untyped(Some(value), text);
+            }
+        }
+        None => drop(fields.insert(name.to_owned(), Value::String(text.to_owned()))),
     }
 }
 
@@ -223,89 +342,11 @@ pub(crate) fn field_map<'m>(fields: &'m mut Map, name: &str) -> Option<&'m mut M
 }
 
 /// Sets a map of strings; an empty one goes.
-pub(crate) fn set_texts(fields: &mut Map, name: &str, texts: BTreeMap<String, String>) {
+pub(crate) fn set_texts(fields: &mut Map, name: &str, texts: Texts) {
     if texts.is_empty() {
         fields.remove(name);
         return;
     }
     let texts = texts.into_iter().map(|(key, text)| (key, Value::String(text)));
     fields.insert(name.to_owned(), Value::Map(texts.collect()));
-}
-
-/// The objects of a build in order, with their identities for quick look-ups while nothing changes.
-#[derive(Debug, Default)]
-pub(crate) struct ResourceList {
-    items: Vec<Resource>,
-    /// Current identities; none after something may have changed them.
-    known: Option<HashMap<(Gvk, String, String), usize>>,
-}
-
-impl ResourceList {
-    pub(crate) fn items(&self) -> &[Resource] {
-        &self.items
-    }
-
-    /// The objects, to change them.
-    pub(crate) fn items_mut(&mut self) -> &mut Vec<Resource> {
-        self.known = None;
-        &mut self.items
-    }
-
-    pub(crate) fn into_items(self) -> Vec<Resource> {
-        self.items
-    }
-
-    /// Adds an object whose identity no other may have.
-    pub(crate) fn push(&mut self, resource: Resource) -> Result<(), String> {
-        let items = &self.items;
-        let known = self.known.get_or_insert_with(|| {
-            let places = items.iter().enumerate();
-            places.map(|(index, item)| (item.id().key(), index)).collect()
-        });
-        let id = resource.id();
-        if known.insert(id.key(), items.len()).is_some() {
-            return Err(format!(
-                "may not add resource with an already registered id: {id}"
-            ));
-        }
-        self.items.push(resource);
-        Ok(())
-    }
-
-    /// Checks that no two objects have the same identity. `fault` says what it means if two have.
-    pub(crate) fn check_unique(&self, fault: &str) -> Result<(), String> {
-        let mut seen = std::collections::HashSet::new();
-        for item in &self.items {
-            let id = item.id();
-            if !seen.insert(id.key()) {
-                return Err(format!("{fault}: {id}"));
-            }
-        }
-        Ok(())
-    }
-
-    /// The places of the objects that have or had an identity that `fits`.
-    pub(crate) fn with_any_id(&self, fits: impl Fn(&Id) -> bool) -> Vec<usize> {
-        let matching = |item: &Resource| {
-            !item.is_gone() && (fits(&item.id()) || item.previous_ids().any(|id| fits(&id)))
-        };
-        let items = self.items.iter().enumerate();
-        items
-            .filter(|(_, item)| matching(item))
-            .map(|(index, _)| index)
-            .collect()
-    }
-
-    /// The place of the one object that a patch is for.
-    pub(crate) fn only(&self, id: &Id) -> Result<usize, String> {
-        match *self.with_any_id(|other| other.same(id)).as_slice() {
-            [index] => Ok(index),
-            [] => Err(format!(
-                "no matches for Id {id}; failed to find unique target for patch {id}"
-            )),
-            _ => Err(format!(
-                "multiple matches for Id {id}; failed to find unique target for patch {id}"
-            )),
-        }
-    }
 }

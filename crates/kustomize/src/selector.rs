@@ -1,25 +1,40 @@
 //! Which objects a patch is for.
 
-use regex::Regex;
-use serde::Deserialize;
+use std::borrow::Cow;
 
+use regex::Regex;
+
+use crate::decode::decoded;
+use crate::id::{Gvk, Id};
 use crate::resource::Resource;
 
-/// The target of a patch. Each part is a regular expression for the whole text; an empty one fits everything.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
-#[allow(clippy::struct_field_names, reason = "the names of the API")]
-pub(crate) struct Selector {
-    pub(crate) group: String,
-    pub(crate) version: String,
-    pub(crate) kind: String,
-    pub(crate) name: String,
-    pub(crate) namespace: String,
-    pub(crate) label_selector: String,
-    pub(crate) annotation_selector: String,
+decoded! {
+    /// The target of a patch. Each part is a regular expression for the whole text; an empty one fits everything.
+    Selector "Selector" {
+        group: String = "group",
+        version: String = "version",
+        kind: String = "kind",
+        name: String = "name",
+        namespace: String = "namespace",
+        label_selector: String = "labelSelector",
+        annotation_selector: String = "annotationSelector",
+    }
 }
 
 impl Selector {
+    /// Whether it says nothing about the identity of objects.
+    pub(crate) fn names_nothing(&self) -> bool {
+        [
+            &self.group,
+            &self.version,
+            &self.kind,
+            &self.name,
+            &self.namespace,
+        ]
+        .iter()
+        .all(|part| part.is_empty())
+    }
+
     /// The places of the objects that are selected.
     pub(crate) fn select(&self, resources: &[Resource]) -> Result<Vec<usize>, String> {
         let compiled = Compiled::new(self)?;
@@ -31,7 +46,8 @@ impl Selector {
     }
 }
 
-struct Compiled {
+/// A selector with its expressions compiled.
+pub(crate) struct Compiled {
     group: Option<Regex>,
     version: Option<Regex>,
     kind: Option<Regex>,
@@ -51,7 +67,7 @@ fn anchored(pattern: &str) -> Result<Option<Regex>, String> {
 }
 
 impl Compiled {
-    fn new(selector: &Selector) -> Result<Self, String> {
+    pub(crate) fn new(selector: &Selector) -> Result<Self, String> {
         Ok(Self {
             group: anchored(&selector.group)?,
             version: anchored(&selector.version)?,
@@ -64,22 +80,46 @@ impl Compiled {
     }
 
     fn fits(&self, resource: &Resource) -> bool {
-        let fits = |pattern: &Option<Regex>, text: &str| {
-            pattern.as_ref().is_none_or(|pattern| pattern.is_match(text))
-        };
-        let (now, before) = (resource.id(), resource.original_id());
-        (fits(&self.namespace, before.effective_namespace())
-            || fits(&self.namespace, now.effective_namespace()))
-            && (fits(&self.name, &before.name) || fits(&self.name, &now.name))
-            && fits(&self.group, &now.gvk.group)
-            && fits(&self.version, &now.gvk.version)
-            && fits(&self.kind, &now.gvk.kind)
-            && self.labels.iter().all(|one| one.fits(|key| resource.label(key)))
+        let now = resource.id();
+        if !self.fits_gvk(&now.gvk) || !self.fits_metadata(resource) {
+            return false;
+        }
+        let before = resource.original_id();
+        (self.fits_namespace(before.effective_namespace()) || self.fits_namespace(now.effective_namespace()))
+            && (self.fits_name(&before.name) || self.fits_name(&now.name))
+    }
+
+    fn fits_gvk(&self, gvk: &Gvk) -> bool {
+        fits(self.group.as_ref(), &gvk.group)
+            && fits(self.version.as_ref(), &gvk.version)
+            && fits(self.kind.as_ref(), &gvk.kind)
+    }
+
+    fn fits_name(&self, name: &str) -> bool {
+        fits(self.name.as_ref(), name)
+    }
+
+    fn fits_namespace(&self, namespace: &str) -> bool {
+        fits(self.namespace.as_ref(), namespace)
+    }
+
+    /// Whether an identity fits as it is written.
+    pub(crate) fn fits_id(&self, id: &Id) -> bool {
+        self.fits_gvk(&id.gvk) && self.fits_name(&id.name) && self.fits_namespace(&id.namespace)
+    }
+
+    /// Whether labels and annotations fit.
+    pub(crate) fn fits_metadata(&self, resource: &Resource) -> bool {
+        self.labels.iter().all(|one| one.fits(|key| resource.label(key)))
             && self
                 .annotations
                 .iter()
                 .all(|one| one.fits(|key| resource.annotation(key)))
     }
+}
+
+fn fits(pattern: Option<&Regex>, text: &str) -> bool {
+    pattern.is_none_or(|pattern| pattern.is_match(text))
 }
 
 /// One part of a label selector.
@@ -100,14 +140,16 @@ enum Operator {
 }
 
 impl Requirement {
-    fn fits(&self, value: impl Fn(&str) -> Option<String>) -> bool {
+    fn fits<'v>(&self, value: impl Fn(&str) -> Option<Cow<'v, str>>) -> bool {
         let value = value(&self.key);
         let number = || value.as_ref().and_then(|value| value.parse::<i64>().ok());
         match &self.operator {
             Operator::Exists => value.is_some(),
             Operator::Absent => value.is_none(),
-            Operator::In(values) => value.is_some_and(|value| values.contains(&value)),
-            Operator::NotIn(values) => value.is_none_or(|value| !values.contains(&value)),
+            Operator::In(values) => value.is_some_and(|value| values.iter().any(|known| **known == *value)),
+            Operator::NotIn(values) => {
+                value.is_none_or(|value| !values.iter().any(|known| **known == *value))
+            }
             Operator::Greater(limit) => number().is_some_and(|number| number > *limit),
             Operator::Less(limit) => number().is_some_and(|number| number < *limit),
         }
@@ -144,14 +186,41 @@ fn end_of_requirement(text: &str) -> usize {
     text.len()
 }
 
+/// Whether a text may be the key of a label: a name, which a domain may precede.
+fn is_key(text: &str) -> bool {
+    let (domain, name) = match text.split_once('/') {
+        Some((domain, name)) => (Some(domain), name),
+        None => (None, text),
+    };
+    let is_domain = |domain: &str| {
+        !domain.is_empty()
+            && domain.len() <= 253
+            && domain.split('.').all(|part| {
+                !part.is_empty()
+                    && !part.starts_with('-')
+                    && !part.ends_with('-')
+                    && part
+                        .chars()
+                        .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+            })
+    };
+    !name.is_empty() && is_value(name) && domain.is_none_or(is_domain)
+}
+
+/// Whether a text may be the value of a label.
+fn is_value(text: &str) -> bool {
+    text.len() <= 63
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+        && text.starts_with(|c: char| c.is_ascii_alphanumeric()) == !text.is_empty()
+        && text.ends_with(|c: char| c.is_ascii_alphanumeric()) == !text.is_empty()
+}
+
 fn requirement(text: &str) -> Option<Requirement> {
     let key_of = |text: &str| {
         let text = text.trim();
-        let valid = !text.is_empty()
-            && text
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/'));
-        valid.then(|| text.to_owned())
+        is_key(text).then(|| text.to_owned())
     };
     if let Some(key) = text.strip_prefix('!') {
         return Some(Requirement {
@@ -159,26 +228,32 @@ fn requirement(text: &str) -> Option<Requirement> {
             operator: Operator::Absent,
         });
     }
-    let one = |value: &str| vec![value.trim().to_owned()];
-    let (key, operator) = if let Some((key, value)) = text.split_once("!=") {
-        (key, Operator::NotIn(one(value)))
-    } else if let Some((key, value)) = text.split_once("==") {
-        (key, Operator::In(one(value)))
-    } else if let Some((key, value)) = text.split_once('=') {
-        (key, Operator::In(one(value)))
-    } else if let Some((key, value)) = text.split_once('>') {
-        (key, Operator::Greater(value.trim().parse().ok()?))
-    } else if let Some((key, value)) = text.split_once('<') {
-        (key, Operator::Less(value.trim().parse().ok()?))
-    } else if let Some((before, values)) = text.split_once('(') {
+    let one = |value: &str| {
+        let value = value.trim();
+        is_value(value).then(|| vec![value.to_owned()])
+    };
+    let (key, operator) = if let Some((before, values)) = text.split_once('(') {
         let values = values.trim().strip_suffix(')')?;
-        let values = values.split(',').map(|value| value.trim().to_owned()).collect();
+        let values: Vec<String> = values.split(',').map(|value| value.trim().to_owned()).collect();
+        if !values.iter().all(|value| is_value(value)) {
+            return None;
+        }
         let (key, word) = before.trim().rsplit_once(char::is_whitespace)?;
         match word {
             "in" => (key, Operator::In(values)),
             "notin" => (key, Operator::NotIn(values)),
             _ => return None,
         }
+    } else if let Some((key, value)) = text.split_once("!=") {
+        (key, Operator::NotIn(one(value)?))
+    } else if let Some((key, value)) = text.split_once("==") {
+        (key, Operator::In(one(value)?))
+    } else if let Some((key, value)) = text.split_once('=') {
+        (key, Operator::In(one(value)?))
+    } else if let Some((key, value)) = text.split_once('>') {
+        (key, Operator::Greater(value.trim().parse().ok()?))
+    } else if let Some((key, value)) = text.split_once('<') {
+        (key, Operator::Less(value.trim().parse().ok()?))
     } else {
         (text, Operator::Exists)
     };

@@ -3,13 +3,21 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use crate::{BuildError, Files, FilesError, Inputs, Kind, LoadRestrictor};
+use crate::cache::Cache;
+use crate::objects::{self, Fault};
+use crate::remote;
+use crate::resource::Resource;
+use crate::{
+    BuildError, Files, FilesError, Inputs, Kind, LoadRestrictor, Options, Remote, RemoteContent, RemoteError,
+};
 
 /// A tree and the record of what was read of it.
 pub(crate) struct Tree<'a> {
     files: &'a dyn Files,
     inputs: RefCell<Inputs>,
     restrictor: LoadRestrictor,
+    remote: Option<&'a dyn Remote>,
+    cache: Option<&'a Cache>,
 }
 
 /// Joins a folder and a relative path. `None` for a path that leaves the tree.
@@ -27,6 +35,19 @@ pub(crate) fn join(folder: &str, path: &str) -> Option<String> {
     Some(names.join("/"))
 }
 
+/// A path without `.`, and without `..` where it follows a name.
+pub(crate) fn clean(path: &str) -> String {
+    let mut names: Vec<&str> = Vec::new();
+    for name in path.split('/') {
+        match name {
+            "" | "." => {}
+            ".." if names.last().is_some_and(|last| *last != "..") => drop(names.pop()),
+            name => names.push(name),
+        }
+    }
+    names.join("/")
+}
+
 /// The folder of a file.
 pub(crate) fn folder_of(file: &str) -> &str {
     file.rsplit_once('/').map_or("", |(folder, _)| folder)
@@ -42,16 +63,52 @@ pub(crate) fn is_within(path: &str, folder: &str) -> bool {
 }
 
 impl<'a> Tree<'a> {
-    pub(crate) fn new(files: &'a dyn Files, restrictor: LoadRestrictor) -> Self {
+    pub(crate) fn new(files: &'a dyn Files, options: &Options<'a>) -> Self {
         Self {
             files,
             inputs: RefCell::new(Inputs::default()),
-            restrictor,
+            restrictor: options.load_restrictor,
+            remote: options.remote,
+            cache: options.cache,
+        }
+    }
+
+    /// A tree that was fetched. Nothing outside of its kustomizations may be read.
+    pub(crate) fn fetched(&self, files: &'a dyn Files) -> Self {
+        Self {
+            files,
+            inputs: RefCell::new(Inputs::default()),
+            restrictor: LoadRestrictor::RootOnly,
+            remote: self.remote,
+            cache: self.cache,
         }
     }
 
     pub(crate) fn into_inputs(self) -> Inputs {
         self.inputs.into_inner()
+    }
+
+    /// Notes what was fetched in the course of something else.
+    pub(crate) fn note_fetched(&self, inputs: Inputs) {
+        self.inputs.borrow_mut().fetched.extend(inputs.fetched);
+    }
+
+    /// Fetches something from outside, if the caller has given the means.
+    pub(crate) fn fetch(&self, reference: &str) -> Result<RemoteContent, RemoteError> {
+        let Some(remote) = self.remote else {
+            return Err(RemoteError(
+                "remote resources are not allowed here; allow them by giving the build a means to fetch (`Options::remote`), or \
+                 copy the files into the repository"
+                    .to_owned(),
+            ));
+        };
+        self.inputs.borrow_mut().fetched.insert(reference.to_owned());
+        remote.fetch(reference)
+    }
+
+    /// Reads the objects of a file.
+    pub(crate) fn objects(&self, path: &str, content: &[u8]) -> Result<Vec<Resource>, Fault> {
+        objects::read(path, content, self.cache)
     }
 
     pub(crate) fn kind(&self, path: &str) -> Result<Option<Kind>, FilesError> {
@@ -92,6 +149,12 @@ impl<'a> Tree<'a> {
     /// Reads a file that a kustomization names, within the bounds of the load restrictor.
     pub(crate) fn load(&self, root: &str, file: &str, path: &str) -> Result<(String, Arc<[u8]>), BuildError> {
         let fail = |reason: String| Err(BuildError::at(file, reason));
+        if remote::is_web_address(path) {
+            return match remote::fetch(self, file, path)? {
+                RemoteContent::File(content) => Ok((path.to_owned(), content)),
+                RemoteContent::Tree { .. } => fail(format!("'{path}' must resolve to a file")),
+            };
+        }
         let full = if path.starts_with('/') {
             None
         } else {
@@ -108,7 +171,9 @@ impl<'a> Tree<'a> {
             None if self.kind(&full)? == Some(Kind::Directory) => {
                 fail(format!("'{path}' must resolve to a file"))
             }
-            None => fail(format!("open {full}: no such file or directory")),
+            None => fail(format!(
+                "open {full}: no such file or directory: '{path}' doesn't exist"
+            )),
         }
     }
 }

@@ -4,6 +4,8 @@
 //	go run . yaml FILE...     answers each case of golden files of YAML anew
 //	go run . answer           answers builds on standard input, one JSON object a line
 //	go run . print            answers values on standard input, one JSON value a line, with their YAML as a JSON string
+//	go run . folders          answers folders of the disk on standard input, one a line
+//	go run . time FOLDER...   builds folders of the disk and prints the milliseconds that each takes
 //	go run . schema           writes the table of lists that strategic merge patches merge
 //	go run . fields           writes the table of fields that transformers change
 package main
@@ -16,10 +18,12 @@ import (
 	"log"
 	"os"
 	"strings"
+	"time"
 
 	"sigs.k8s.io/kustomize/api/krusty"
 	"sigs.k8s.io/kustomize/api/types"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
+	"sigs.k8s.io/kustomize/kyaml/openapi"
 	"sigs.k8s.io/yaml"
 )
 
@@ -45,7 +49,7 @@ type Text struct {
 func main() {
 	log.SetFlags(0)
 	if len(os.Args) < 2 {
-		log.Fatal("usage: kustomize build|yaml FILE... | answer | print | schema | fields")
+		log.Fatal("usage: kustomize build|yaml FILE... | answer | print | folders | time FOLDER... | schema | fields")
 	}
 	var err error
 	switch os.Args[1] {
@@ -77,6 +81,23 @@ func main() {
 			out, err := yaml.JSONToYAML(line)
 			return string(out), err
 		})
+	case "folders":
+		err = lines(func(line []byte) (any, error) {
+			openapi.ResetOpenAPI()
+			build := Build{Run: string(line)}
+			build.answerOn(filesys.MakeFsOnDisk())
+			return build, nil
+		})
+	case "time":
+		for _, path := range os.Args[2:] {
+			start := time.Now()
+			build := Build{Run: path}
+			build.answerOn(filesys.MakeFsOnDisk())
+			if build.Error != "" {
+				log.Fatal(build.Error)
+			}
+			fmt.Printf("%s %d ms, %d bytes\n", path, time.Since(start).Milliseconds(), len(build.Expected))
+		}
 	case "schema":
 		writeSchema(os.Stdout)
 	case "fields":
@@ -90,19 +111,28 @@ func main() {
 }
 
 func (b *Build) answer() {
+	fs := filesys.MakeFsInMemory()
+	for path, content := range b.Files {
+		if strings.Contains(content, "openapi") {
+			// The schema is global, and one build would see that of another.
+			openapi.ResetOpenAPI()
+			defer openapi.ResetOpenAPI()
+		}
+		if err := fs.WriteFile(path, []byte(content)); err != nil {
+			b.Expected, b.Error = "", err.Error()
+			return
+		}
+	}
+	b.answerOn(fs)
+}
+
+func (b *Build) answerOn(fs filesys.FileSystem) {
 	b.Expected, b.Error = "", ""
 	defer func() {
 		if fault := recover(); fault != nil {
 			b.Error = fmt.Sprintf("panic: %v", fault)
 		}
 	}()
-	fs := filesys.MakeFsInMemory()
-	for path, content := range b.Files {
-		if err := fs.WriteFile(path, []byte(content)); err != nil {
-			b.Error = err.Error()
-			return
-		}
-	}
 	options := krusty.MakeDefaultOptions()
 	options.Reorder = krusty.ReorderOptionNone
 	if b.Reorder == "legacy" {

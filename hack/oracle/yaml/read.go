@@ -176,7 +176,7 @@ func resource(node *yaml3.Node) (json.RawMessage, error) {
 	if err := object.DeAnchor(); err != nil {
 		return nil, err
 	}
-	if object.YNode().Kind == yaml3.MappingNode {
+	if object.YNode().Kind != yaml3.ScalarNode {
 		encoded, err := object.MarshalJSON()
 		if err != nil {
 			return nil, err

@@ -11,20 +11,30 @@ import (
 
 // sigs writes JSON as YAML, as kustomize prints objects.
 func sigs(text string) (any, error) {
-	out, err := sigsyaml.JSONToYAML([]byte(text))
+	value, err := decode(text)
+	if err != nil {
+		return nil, err
+	}
+	out, err := sigsyaml.Marshal(value)
 	return string(out), err
 }
 
 // emit writes JSON as YAML with go-yaml v2 alone, which takes characters that sigs.k8s.io/yaml refuses on the way.
 func emit(text string) (any, error) {
-	decoder := json.NewDecoder(strings.NewReader(text))
-	decoder.UseNumber()
-	var value any
-	if err := decoder.Decode(&value); err != nil {
+	value, err := decode(text)
+	if err != nil {
 		return nil, err
 	}
 	out, err := yaml2.Marshal(native(value))
 	return string(out), err
+}
+
+func decode(text string) (any, error) {
+	decoder := json.NewDecoder(strings.NewReader(text))
+	decoder.UseNumber()
+	var value any
+	err := decoder.Decode(&value)
+	return value, err
 }
 
 // native turns the numbers of JSON into those that go-yaml reads.

@@ -32,7 +32,7 @@ pub(super) async fn run(args: &UpdateArgs, mode: Mode) -> Result<(), Failure> {
             args.branch.as_deref(),
         )?),
     };
-    let policies = scan_and_select(&objects).await?;
+    let policies = scan_and_select(&objects, args).await?;
     let outcome = |automations: &[AutomationOutcome], edits: &[(String, FileEdit)]| {
         Outcome {
             mode,

@@ -31,7 +31,7 @@ pub(super) async fn run(args: &UpdateArgs, url: &str, mode: Mode) -> Result<(), 
     let (branch, files) = files_of(read.map_err(Failure::failed)?)?;
     let mut objects = args.load_objects(&files)?;
     leave_out_foreign(&mut objects, url);
-    let policies = scan_and_select(&objects).await?;
+    let policies = scan_and_select(&objects, args).await?;
     let defaults = PlanDefaults {
         branch: args.branch.clone(),
         default_branch: Some(branch.clone()),

@@ -181,13 +181,11 @@ impl Run<'_> {
         };
         result.map_err(|error| {
             // What was noted before the apply and did not get that far is not there.
-            attempt.status.inventory = match plan::after_failure(before, &error) {
-                Some(there) => Some(there.to_stored()),
-                None => {
-                    let status = attempt.object.status.as_ref();
-                    status.and_then(|status| status.inventory.clone())
-                }
-            };
+            let there = plan::after_failure(before, &error).map(|there| there.to_stored());
+            attempt.status.inventory = there.or_else(|| {
+                let status = attempt.object.status.as_ref();
+                status.and_then(|status| status.inventory.clone())
+            });
             let text = match error.cause {
                 ApplyCause::Cancelled if is_late => {
                     format!("apply did not end within {}: {error}", self.timeout())

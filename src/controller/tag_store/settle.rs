@@ -28,12 +28,12 @@ pub fn settle(
     previous: Option<&StoredTags>,
     image: &str,
     (exclusions, exclusion): (&[String], &Exclusion),
-    found: Option<TagList>,
+    found: Option<&TagList>,
     now: Timestamp,
 ) -> Settled {
     let previous = previous.filter(|previous| previous.image == image);
     let (found, version) = match (found, previous) {
-        (Some(list), _) => (exclusion.filter(&list.snapshot), list.version),
+        (Some(list), _) => (exclusion.filter(&list.snapshot), list.version.clone()),
         (None, Some(previous)) => {
             let last = previous.held.as_deref().unwrap_or(&previous.tags);
             (exclusion.filter(last), previous.version.clone())
@@ -85,7 +85,9 @@ mod tests {
 
     fn list(tags: std::ops::Range<u32>) -> TagList {
         TagList {
-            snapshot: TagSnapshot::new(tags.map(|tag| tag.to_string()).collect()),
+            snapshot: Arc::new(TagSnapshot::new(tags.map(|tag| tag.to_string()).collect())),
+            asked_at: Timestamp::UNIX_EPOCH,
+            known: Vec::new(),
             requests: 1,
             pages: 1,
             illegal: 0,
@@ -97,7 +99,13 @@ mod tests {
         let exclusion = Exclusion::new(patterns).unwrap();
         let patterns = scan::effective_exclusions(patterns);
         let now = Timestamp::from_second(if previous.is_some() { 2 } else { 1 }).unwrap();
-        settle(previous, "r.example/app", (&patterns, &exclusion), found, now)
+        settle(
+            previous,
+            "r.example/app",
+            (&patterns, &exclusion),
+            found.as_ref(),
+            now,
+        )
     }
 
     #[test]

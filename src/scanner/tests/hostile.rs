@@ -204,8 +204,7 @@ async fn a_rate_limit_is_obeyed_by_every_object_of_the_host() {
             .await
             .unwrap_err();
         let ScanError::RateLimited {
-            retry_after: Some(wait),
-            ..
+            retry_after: wait, ..
         } = err
         else {
             panic!("{err}");

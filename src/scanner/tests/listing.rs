@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::server::{Reply, Server, registry, registry_with};
-use crate::scanner::{Access, Limits, ScanError};
+use crate::scanner::{Access, Ask, Limits, Listed, ScanError};
 
 /// Serves `count` tags in pages of at most `page`, by `n` and `last`, as the distribution specification has it.
 fn paged(count: usize, page: usize) -> Server {
@@ -56,13 +56,14 @@ async fn a_whole_list_takes_one_request() {
 }
 
 #[tokio::test]
-async fn every_page_is_followed_and_the_next_scan_asks_for_large_ones() {
+async fn a_registry_with_small_pages_is_asked_for_large_ones_from_the_beginning() {
     let server = paged(2345, 1000);
     let registry = registry();
     let first = registry.tags(&server.image(), &Access::default()).await.unwrap();
-    assert_eq!((first.snapshot.len(), first.pages), (2345, 24));
+    assert_eq!((first.snapshot.len(), first.pages), (2345, 3));
+    assert_eq!(server.targets().len(), 4);
     let second = registry.tags(&server.image(), &Access::default()).await.unwrap();
-    assert_eq!((second.snapshot, second.pages), (first.snapshot, 3));
+    assert_eq!((&second.snapshot, second.pages), (&first.snapshot, 3));
 }
 
 #[tokio::test]
@@ -271,12 +272,15 @@ async fn a_list_that_did_not_change_is_not_sent_again() {
     let server = versioned(3);
     let registry = registry();
     let list = registry.tags(&server.image(), &Access::default()).await.unwrap();
-    let version = list.version.unwrap();
+    let ask = Ask {
+        known: list.version.as_ref(),
+        ..Ask::default()
+    };
     let again = registry
-        .tags_unless(&server.image(), &Access::default(), &version)
+        .list(&server.image(), &Access::default(), &ask)
         .await
         .unwrap();
-    assert_eq!(again, None);
+    assert!(matches!(again, Listed::Unchanged { .. }), "{again:?}");
 }
 
 #[tokio::test]
@@ -286,7 +290,7 @@ async fn a_list_that_may_fill_its_page_has_no_version() {
         .tags(&server.image(), &Access::default())
         .await
         .unwrap();
-    assert_eq!((list.snapshot.len(), list.version), (100, None));
+    assert_eq!((list.snapshot.len(), &list.version), (100, &None));
 }
 
 #[tokio::test]
@@ -300,4 +304,38 @@ async fn an_answer_without_a_list_to_a_plain_question_is_an_error() {
         .await
         .unwrap_err();
     assert!(matches!(err, ScanError::InvalidResponse { .. }), "{err}");
+}
+
+/// The most memory that the process has had, in kB.
+fn peak() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM")).unwrap();
+    line.split_ascii_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+/// `cargo test --release --lib -- --ignored measure_a_long_list --nocapture`, by itself. The server is in the same process.
+#[tokio::test]
+#[ignore = "a measurement"]
+async fn measure_a_long_list() {
+    let tags: Vec<String> = (0..100_000)
+        .map(|n| format!("1.{}.{}", n / 1000, n % 1000))
+        .collect();
+    let body = serde_json::json!({"name": "team/app", "tags": tags}).to_string();
+    drop(tags);
+    let server = Server::start(move |request, _| match request.target.as_str() {
+        "/v2/" => Reply::status(200),
+        "/v2/short/tags/list" => Reply::tags(&["1"]),
+        _ => Reply::json(200, body.clone()),
+    });
+    let registry = registry();
+    let short = format!("{}/short", server.address).parse().unwrap();
+    registry.tags(&short, &Access::default()).await.unwrap();
+    let (before, start) = (peak(), std::time::Instant::now());
+    let list = registry.tags(&server.image(), &Access::default()).await.unwrap();
+    println!(
+        "{} tags in {:?}, {} kB more at the peak",
+        list.snapshot.len(),
+        start.elapsed(),
+        peak() - before
+    );
 }

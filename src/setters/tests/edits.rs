@@ -60,6 +60,7 @@ fn check(template: &str, old: &str, new: &str) {
 #[case::top_level_sequence("- image: OLD # @\n- image: b\n- OLD # @\n")]
 #[case::null("image: OLD # @\nimage2: null\n")]
 #[case::trailing_spaces_in_block_text("a: |\n  x  \n  y\nimage: OLD # @\nb: >\n  z  \n\n   w\n")]
+#[case::two_documents_without_a_final_newline("image: OLD # @\n---\nimage: OLD # @")]
 fn only_the_scalar_changes(
     #[case] template: &str,
     #[values("old:v1", "~", "null", "123", "a_b-c.d/e", "http://x:1/y")] old: &str,
@@ -89,6 +90,26 @@ fn only_the_scalar_changes(
 #[case("list:\n- |- # @\n  OLD", "# old", NEW)]
 #[case("list:\n# @\n- |\n  OLD\n- b\n", "old", NEW)]
 fn the_style_of_the_scalar_stays(#[case] template: &str, #[case] old: &str, #[case] new: &str) {
+    check(template, old, new);
+}
+
+#[rstest]
+#[case::double("image: OLD# @\nb: c\n", "\"old\"", "\"index.repo.fake/updated:v1.0.1\"")]
+#[case::single("list:\n- OLD# @\n", "'old'", "'index.repo.fake/updated:v1.0.1'")]
+#[case::without_any_space("image: OLD#@\nb: 'x'# c\n", "\"old\"", "\"index.repo.fake/updated:v1.0.1\"")]
+#[case::in_flow(
+    "a: {\n  b: OLD,# @\n  c: OLD# @\n}\n",
+    "\"old\"",
+    "\"index.repo.fake/updated:v1.0.1\""
+)]
+#[case::block_scalar("image: |# @\n  OLD\n", "old", NEW)]
+#[case::other_comments("a: [b]# é\nc: {d: e}#f\nimage: OLD # @\n", "old", NEW)]
+#[case::no_yaml("\t:\nimage: OLD# @\n", "\"old\"", "\"index.repo.fake/updated:v1.0.1\"")]
+fn a_comment_right_behind_a_quote_or_a_bracket_is_one(
+    #[case] template: &str,
+    #[case] old: &str,
+    #[case] new: &str,
+) {
     check(template, old, new);
 }
 
@@ -181,6 +202,10 @@ fn a_value_that_is_there_already_is_no_change(#[case] template: &str) {
 )]
 #[case::complex_key(
     "? a # @\n: b",
+    "1: the marker stands behind a key; it must stand behind the scalar that it sets"
+)]
+#[case::inside_a_complex_key(
+    "? - a # @\n: b",
     "1: the marker stands behind a key; it must stand behind the scalar that it sets"
 )]
 #[case::above_a_key(

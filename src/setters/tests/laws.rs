@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 
-use super::super::{locate, set};
+use super::super::{SkipReason, locate, set, settled};
 use super::*;
 
 const MARKERS: [&str; 8] = [
@@ -35,7 +35,7 @@ const SCALARS: [&str; 14] = [
 ];
 
 /// Pieces that make hostile texts more often YAML than random characters do.
-const PIECES: [&str; 40] = [
+const PIECES: [&str; 42] = [
     "a",
     ":",
     ": ",
@@ -74,6 +74,8 @@ const PIECES: [&str; 40] = [
     "{{ .x }}",
     "{{",
     "old",
+    "\"old\"# {\"$imagepolicy\": \"ns:policy\"}\n",
+    "#{\"$imagepolicy\": \"ns:policy\"}\n",
     " # {\"$imagepolicy\": \"ns:policy\"}\n",
     "# {\"$imagepolicy\": \"ns:policy:tag\"}\n",
 ];
@@ -119,6 +121,12 @@ fn assert_laws(before: &[u8]) -> usize {
     let located = locate(before);
     let edited = set(before, &selections());
     assert_eq!(edited.content.is_none(), edited.changes.is_empty());
+    match settled(&located, &selections()) {
+        Some(skipped) => assert_eq!((&edited.content, &edited.skipped), (&None, &skipped)),
+        None => {
+            assert!(edited.content.is_some() || edited.skipped.iter().any(|s| s.reason == SkipReason::Unsafe))
+        }
+    }
     let Some(after) = &edited.content else {
         return 0;
     };

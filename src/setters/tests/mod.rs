@@ -4,6 +4,8 @@ mod conformance;
 mod edits;
 mod index;
 mod laws;
+mod parity;
+mod random;
 mod templates;
 
 use crate::image::{ImageRef, PolicyKey, Selections};

@@ -196,6 +196,8 @@ async fn try_apply(context: &Context<'_>, task: &Task<'_>) -> Result<Trial, Call
         };
         body = Bytes::from(trimmed.to_string());
         dropped.append(&mut fields);
+        // The API server names them in no order.
+        dropped.sort();
     }
 }
 

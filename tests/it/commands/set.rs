@@ -109,6 +109,64 @@ async fn a_link_is_neither_followed_nor_replaced() {
 }
 
 #[tokio::test]
+async fn a_folder_that_is_a_link_is_not_entered() {
+    let outside = TempDir::new().unwrap();
+    fs::write(outside.path().join("b.yaml"), FILE).unwrap();
+    let folder = folder();
+    std::os::unix::fs::symlink(outside.path(), folder.path().join("apps/outside")).unwrap();
+    let run = set(folder.path(), &[], POLICIES).await;
+    assert_eq!(run.success().lines().count(), 2, "{}", run.stdout);
+    assert_eq!(fs::read_to_string(outside.path().join("b.yaml")).unwrap(), FILE);
+    // The folder that the user names may be a link.
+    let named = folder.path().join("apps/outside");
+    assert!(
+        set(&named, &[], POLICIES)
+            .await
+            .success()
+            .starts_with("b.yaml:1  ")
+    );
+}
+
+#[tokio::test]
+async fn many_files_in_one_folder_are_set_in_order_and_leave_nothing_behind() {
+    let folder = TempDir::new().unwrap();
+    for number in 0..500 {
+        fs::create_dir_all(folder.path().join(format!("x/{}/y", number % 7))).unwrap();
+        fs::write(folder.path().join(format!("a{number:03}.yml")), FILE).unwrap();
+        fs::write(
+            folder.path().join(format!("x/{}/y/{number}.yaml", number % 7)),
+            FILE,
+        )
+        .unwrap();
+    }
+    let run = set(folder.path(), &[], POLICIES).await;
+    let lines: Vec<&str> = run.success().lines().collect();
+    assert_eq!(lines.len(), 2_000);
+    let paths: Vec<&str> = lines.iter().map(|line| line.split_once(':').unwrap().0).collect();
+    assert!(paths.is_sorted(), "{paths:?}");
+    let left = fs::read_dir(folder.path()).unwrap().count();
+    assert_eq!(left, 501, "temporary files are gone");
+    assert_eq!(
+        fs::read_to_string(folder.path().join("x/3/y/3.yaml")).unwrap(),
+        FILE.replace("1.0.0", "1.2.3")
+    );
+}
+
+#[tokio::test]
+async fn a_file_that_is_too_large_stops_no_other() {
+    let folder = folder();
+    let large = fs::File::create(folder.path().join("apps/large.yaml")).unwrap();
+    large.set_len(17 << 20).unwrap();
+    let run = set(folder.path(), &[], POLICIES).await;
+    assert!(
+        run.failure(1).contains("apps/large.yaml is larger than 16 MiB"),
+        "{}",
+        run.stderr
+    );
+    assert_eq!(run.stdout.lines().count(), 2, "{}", run.stdout);
+}
+
+#[tokio::test]
 async fn one_bad_reference_does_not_stop_the_others() {
     let bad = "---\nkind: ImagePolicy\napiVersion: image.toolkit.fluxcd.io/v1\nmetadata: {name: bad, namespace: ns}\n\
                status: {latestRef: {name: a, tag: 'x # y'}}\n";

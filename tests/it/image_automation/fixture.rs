@@ -5,6 +5,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fluxbot::cloud::{CloudTokens, Environment};
 use fluxbot::controller::{
     Cache, Context, Destinations, Drive, Events, Health, Landings, Leadership, Metrics, Observer, OnChange,
     Options, Queue, Reconciled, Reconciler, TagStore, drive, image_policy, image_repository,
@@ -53,6 +54,11 @@ impl Fixture {
 
     /// As [`Self::start`], with other options.
     pub async fn start_with(prefix: &str, change: impl FnOnce(&mut Options)) -> Self {
+        Self::start_in(prefix, Environment::default(), change).await
+    }
+
+    /// As [`Self::start_with`], in the environment of a cloud.
+    pub async fn start_in(prefix: &str, clouds: Environment, change: impl FnOnce(&mut Options)) -> Self {
         let cluster = Cluster::shared();
         cluster.install_crds().await;
         let namespace = cluster.namespace(prefix).await;
@@ -72,6 +78,7 @@ impl Fixture {
         start(
             client.clone(),
             options,
+            clouds,
             &format!("{LABEL}={}", namespace.name()),
             &stop,
         );
@@ -220,7 +227,7 @@ pub fn holds<K: Reconciled>(object: &K, kind: &str) -> bool {
         .any(|condition| condition.type_ == kind && condition.status == "True")
 }
 
-fn start(client: Client, options: Options, labels: &str, stop: &CancellationToken) {
+fn start(client: Client, options: Options, clouds: Environment, labels: &str, stop: &CancellationToken) {
     let metrics = Arc::new(Metrics::default());
     let http = HttpClients::new();
     let destinations = Destinations {
@@ -244,7 +251,8 @@ fn start(client: Client, options: Options, labels: &str, stop: &CancellationToke
         http: http.clone(),
         pushes: Arc::default(),
     };
-    let registry = Arc::new(Registry::new(http));
+    let clouds = CloudTokens::new(http.clone(), clouds);
+    let registry = Arc::new(Registry::new(http).with_clouds(clouds));
     let tags = Arc::new(TagStore::default());
     let starting = Starting {
         context: context.clone(),

@@ -120,9 +120,9 @@ async fn what_is_wrong_with_one_repository_is_said_there_and_stops_no_other() {
         ),
         (
             "cloud",
-            "AuthenticationFailed",
-            "spec.provider 'aws' is not supported yet",
-            true,
+            "ReadOperationFailed",
+            "no credentials of provider aws for ",
+            false,
         ),
         (
             "pattern",

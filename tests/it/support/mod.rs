@@ -28,6 +28,7 @@ pub mod controller;
 pub mod eventually;
 pub mod git;
 pub mod image;
+pub mod proxy;
 pub mod registry;
 pub mod server;
 pub mod ssh;

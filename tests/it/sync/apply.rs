@@ -55,7 +55,10 @@ async fn fields_that_a_built_in_kind_does_not_have_are_left_out_and_told() {
     );
     let applied = world.apply(&service).await;
     assert_eq!(world.log(&applied), ["Service/$NS/web created"]);
-    insta::assert_snapshot!(applied.dropped().replace(world.namespace.name(), "$NS"), @"");
+    insta::assert_snapshot!(
+        applied.dropped().replace(world.namespace.name(), "$NS"),
+        @r#"Service/$NS/web: unknown fields were left out: .metadata.labls, .spec.ports[port=80,protocol="TCP"].targetPrt, .spec.selectr (apps.yaml:1)"#
+    );
     let live = world.find("services/web").await.unwrap();
     assert_eq!(live["spec"]["selector"], json!({ "app": "web" }));
 

@@ -1,3 +1,4 @@
 mod conformance;
 mod flux;
+mod fuzz;
 mod golden;

@@ -6,7 +6,7 @@ mod scalar;
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use crate::event::{Event, Properties, What};
+use crate::event::{Event, Properties, Start, What};
 use crate::scan::Mark;
 use crate::{Data, Limits, Node, ParseError, Reading};
 use map::{Fields, Key};
@@ -15,6 +15,7 @@ use map::{Fields, Key};
 #[derive(Debug)]
 struct Open<'t> {
     anchor: Option<&'t str>,
+    in_flow: bool,
     start: Mark,
     /// How many parts were counted before it.
     counted: usize,
@@ -85,13 +86,13 @@ impl<'t> Builder<'t> {
                 self.keep(properties.anchor, &node, 1, start)?;
                 self.add(node)
             }
-            What::SequenceStart(properties) => {
-                self.start(&properties, Content::List(Vec::new()), start)?;
+            What::SequenceStart(collection) => {
+                self.start(&collection, Content::List(Vec::new()), start)?;
                 Ok(None)
             }
-            What::MappingStart(properties) => {
+            What::MappingStart(collection) => {
                 let fields = Fields::new(self.key_lines.len());
-                self.start(&properties, Content::Map(fields), start)?;
+                self.start(&collection, Content::Map(fields), start)?;
                 Ok(None)
             }
             What::SequenceEnd | What::MappingEnd => {
@@ -134,7 +135,7 @@ impl<'t> Builder<'t> {
         self.count(nodes, at)
     }
 
-    fn start(&mut self, properties: &Properties<'t>, content: Content, at: Mark) -> Result<(), ParseError> {
+    fn start(&mut self, collection: &Start<'t>, content: Content, at: Mark) -> Result<(), ParseError> {
         let counted = self.nodes;
         self.count(1, at)?;
         if self.open.len() >= self.limits.depth {
@@ -144,11 +145,13 @@ impl<'t> Builder<'t> {
         if self.expects_key() {
             return Err(ParseError::new(at, "invalid map key: a key must be a scalar"));
         }
-        if let Some(name) = properties.anchor {
+        let anchor = collection.properties.anchor;
+        if let Some(name) = anchor {
             self.anchors.insert(name, Anchored::Open(self.open.len()));
         }
         self.open.push(Open {
-            anchor: properties.anchor,
+            anchor,
+            in_flow: collection.in_flow,
             start: at,
             counted,
             content,
@@ -220,6 +223,12 @@ impl<'t> Builder<'t> {
             return Err(ParseError::new(at, self.not_mergeable(true)));
         }
         self.add(node)
+    }
+
+    /// Whether plain scalars get quotes before kustomize prints them: it writes objects and reads them again, with brackets
+    /// and braces where they were.
+    fn quotes_in_flow(&self) -> bool {
+        self.reading == Reading::Kustomize && self.open.last().is_some_and(|open| open.in_flow)
     }
 
     fn map(&self) -> Option<&Fields> {

@@ -54,7 +54,11 @@ impl<'t> Builder<'t> {
         let resolved = match tagged(style, tag, self.reading) {
             Tagged::Text => return Ok(Data::String(text.into_owned())),
             Tagged::Binary => return binary(&text, at).map(Data::String),
-            Tagged::Plain => resolve::plain(&text, self.reading),
+            Tagged::Plain => match resolve::plain(&text, self.reading) {
+                Resolved::Null if text.is_empty() && self.quotes_in_flow() => Resolved::Text,
+                Resolved::Timestamp(_) if text.contains(':') && self.quotes_in_flow() => Resolved::Text,
+                resolved => resolved,
+            },
             Tagged::Core(name) => core(name, &text, self.reading, at)?,
         };
         Ok(match resolved {

@@ -1,6 +1,6 @@
 //! Flow collections.
 
-use super::{Event, Events, Properties, State, What, empty};
+use super::{Event, Events, Start, State, What, empty};
 use crate::scan::{Fault, Kind};
 
 impl<'t> Events<'t> {
@@ -24,7 +24,10 @@ impl<'t> Events<'t> {
             self.take()?;
             self.state = State::FlowPairKey;
             return Ok(Event {
-                what: What::MappingStart(Properties::default()),
+                what: What::MappingStart(Start {
+                    in_flow: true,
+                    ..Start::default()
+                }),
                 start,
                 end,
             });

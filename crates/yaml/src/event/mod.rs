@@ -25,6 +25,14 @@ pub(crate) struct Properties<'t> {
     pub(crate) tag: Option<Cow<'t, str>>,
 }
 
+/// The beginning of a collection.
+#[derive(Debug, Default)]
+pub(crate) struct Start<'t> {
+    pub(crate) properties: Properties<'t>,
+    /// Whether it is written with brackets or braces, or in a list with brackets.
+    pub(crate) in_flow: bool,
+}
+
 /// The kinds of events.
 #[derive(Debug)]
 pub(crate) enum What<'t> {
@@ -37,9 +45,9 @@ pub(crate) enum What<'t> {
         style: Style,
         properties: Properties<'t>,
     },
-    SequenceStart(Properties<'t>),
+    SequenceStart(Start<'t>),
     SequenceEnd,
-    MappingStart(Properties<'t>),
+    MappingStart(Start<'t>),
     MappingEnd,
 }
 

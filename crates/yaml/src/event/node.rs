@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Event, Events, Properties, State, What};
+use super::{Event, Events, Properties, Start, State, What};
 use crate::scan::{Fault, Kind, Mark, Style};
 
 impl<'t> Events<'t> {
@@ -56,9 +56,13 @@ impl<'t> Events<'t> {
         };
         let end = token.end;
         self.state = state;
+        let start_of = Start {
+            properties,
+            in_flow: matches!(state, State::FlowMappingFirst | State::FlowSequenceFirst),
+        };
         let what = match state {
-            State::FlowMappingFirst | State::BlockMappingFirst => What::MappingStart(properties),
-            _ => What::SequenceStart(properties),
+            State::FlowMappingFirst | State::BlockMappingFirst => What::MappingStart(start_of),
+            _ => What::SequenceStart(start_of),
         };
         Ok(Event { what, start, end })
     }

@@ -43,13 +43,13 @@ pub(crate) struct Scanner<'t> {
     simple_key_allowed: bool,
     /// What may be a key, for each open flow collection and the block around them.
     simple_keys: Vec<SimpleKey>,
-    /// Whether tabs may stand before comments that follow others, as in go-yaml v3.
-    tabs_between_comments: bool,
+    /// Whether to scan as go-yaml v3, where tabs may stand before comments that follow others.
+    is_v3: bool,
     comments: Option<Vec<Range<usize>>>,
 }
 
 impl<'t> Scanner<'t> {
-    pub(crate) fn new(text: &'t str, tabs_between_comments: bool) -> Self {
+    pub(crate) fn new(text: &'t str, is_v3: bool) -> Self {
         Self {
             reader: Reader::new(text),
             tokens: VecDeque::new(),
@@ -60,7 +60,7 @@ impl<'t> Scanner<'t> {
             flow_level: 0,
             simple_key_allowed: true,
             simple_keys: vec![SimpleKey::default()],
-            tabs_between_comments,
+            is_v3,
             comments: None,
         }
     }
@@ -141,8 +141,11 @@ impl<'t> Scanner<'t> {
 
     /// Finds one token more, or several.
     fn fetch(&mut self) -> Result<(), Fault> {
+        let before = self.reader.mark();
         self.skip_to_token();
-        self.close_blocks(isize::try_from(self.reader.column()).unwrap_or(isize::MAX), None);
+        // go-yaml v3 ends blocks before the blanks and comments that follow.
+        let mark = if self.is_v3 { before } else { self.reader.mark() };
+        self.close_blocks(isize::try_from(self.reader.column()).unwrap_or(isize::MAX), mark);
         if self.reader.is_end() {
             return self.end();
         }
@@ -239,7 +242,7 @@ impl<'t> Scanner<'t> {
             }
             if self.reader.peek() == b'#' {
                 self.comment();
-                if self.tabs_between_comments {
+                if self.is_v3 {
                     self.following_comments();
                 }
             }
@@ -256,12 +259,8 @@ impl<'t> Scanner<'t> {
     fn following_comments(&mut self) {
         loop {
             let mut at = self.reader.offset();
-            loop {
-                match self.reader.break_length(at) {
-                    0 if matches!(self.reader.byte(at), b' ' | b'\t') => at += 1,
-                    0 => break,
-                    length => at += length,
-                }
+            while matches!(self.reader.byte(at), b' ' | b'\t' | b'\n' | b'\r') {
+                at += 1;
             }
             if self.reader.byte(at) != b'#' {
                 return;
@@ -322,12 +321,11 @@ impl<'t> Scanner<'t> {
     }
 
     /// Closes the blocks right of a column.
-    fn close_blocks(&mut self, column: isize, mark: Option<Mark>) {
+    fn close_blocks(&mut self, column: isize, mark: Mark) {
         if self.flow_level > 0 {
             return;
         }
         while self.indent > column {
-            let mark = mark.unwrap_or_else(|| self.reader.mark());
             self.add(Kind::BlockEnd, mark, mark);
             self.indent = self.indents.pop().unwrap_or(-1);
         }
@@ -335,7 +333,7 @@ impl<'t> Scanner<'t> {
 
     /// Closes all blocks, before something that stands between documents.
     fn leave_blocks(&mut self) -> Result<(), Fault> {
-        self.close_blocks(-1, None);
+        self.close_blocks(-1, self.reader.mark());
         self.drop_key()?;
         self.simple_key_allowed = false;
         Ok(())
@@ -343,7 +341,7 @@ impl<'t> Scanner<'t> {
 
     fn end(&mut self) -> Result<(), Fault> {
         let mark = self.reader.mark_at_end();
-        self.close_blocks(-1, Some(mark));
+        self.close_blocks(-1, mark);
         self.drop_key()?;
         self.simple_key_allowed = false;
         self.add(Kind::StreamEnd, mark, mark);

@@ -60,7 +60,7 @@ mod tests {
     #[test]
     fn every_text_is_quoted_as_go_quotes_it() {
         let cases: Vec<serde_json::Value> =
-            serde_json::from_str(include_str!("../golden/quotes.json")).unwrap();
+            serde_json::from_str(include_str!("../testdata/quotes.json")).unwrap();
         assert!(cases.len() >= 20);
         for case in cases {
             let text = case["args"][0].as_str().unwrap();

@@ -5,12 +5,14 @@
 
 mod classes;
 mod error;
+mod expand;
 mod translate;
 mod unicode_names;
 
 use regex::{CaptureLocations, Regex, RegexBuilder};
 
 pub use error::{InvalidRegex, PatternFault};
+pub use expand::Template;
 
 /// Longest pattern that is read, in bytes.
 const MAX_PATTERN_LENGTH: usize = 8 * 1024;
@@ -91,29 +93,44 @@ impl GoRegex {
         })
     }
 
+    /// The bounds of all matches that do not overlap, from left to right, as Go's `FindAllStringIndex` finds them: an
+    /// empty match right behind another is none.
+    pub fn find_iter<'t>(&self, text: &'t str) -> impl Iterator<Item = (usize, usize)> + use<'_, 't> {
+        self.regex.find_iter(text).map(|found| (found.start(), found.end()))
+    }
+
+    /// Finds the leftmost match that starts at byte `start` or behind it, and fills `locations`; whether there is one.
+    /// `start` must be at a character's boundary of `text`; elsewhere there is no match.
+    pub fn locate_at(&self, text: &str, start: usize, locations: &mut CaptureLocations) -> bool {
+        text.is_char_boundary(start) && self.regex.captures_read_at(locations, text, start).is_some()
+    }
+
     /// How many groups there are, the whole match included.
-    pub(super) fn group_count(&self) -> usize {
+    #[must_use]
+    pub fn group_count(&self) -> usize {
         self.group_names.len()
     }
 
     /// The groups named `name`, in their order; Go lets several groups have one name.
-    pub(super) fn groups_named(&self, name: &str) -> impl Iterator<Item = usize> {
+    pub fn groups_named(&self, name: &str) -> impl Iterator<Item = usize> {
         let named = self.group_names.iter().enumerate();
         named.filter_map(move |(group, known)| (known.as_deref() == Some(name)).then_some(group))
     }
 
     /// Room for the groups of a match, to be used again and again.
-    pub(super) fn locations(&self) -> CaptureLocations {
+    #[must_use]
+    pub fn locations(&self) -> CaptureLocations {
         self.regex.capture_locations()
     }
 
-    /// Finds the leftmost match and fills `locations`.
-    pub(super) fn locate(&self, text: &str, locations: &mut CaptureLocations) -> bool {
+    /// Finds the leftmost match and fills `locations`; whether there is one.
+    pub fn locate(&self, text: &str, locations: &mut CaptureLocations) -> bool {
         self.regex.captures_read(locations, text).is_some()
     }
 }
 
 /// The text of a group that [`GoRegex::locate`] found.
-pub(super) fn located<'t>(text: &'t str, locations: &CaptureLocations, group: usize) -> Option<&'t str> {
+#[must_use]
+pub fn located<'t>(text: &'t str, locations: &CaptureLocations, group: usize) -> Option<&'t str> {
     locations.get(group).and_then(|(start, end)| text.get(start..end))
 }

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use regex::{CaptureLocations, Regex};
 
-use super::go_regex::{GoRegex, located};
+use super::{GoRegex, located};
 
 /// What Go calls letters and digits, beyond ASCII.
 static LETTER_OR_DIGIT: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\A[\p{L}\p{Nd}]\z").ok());
@@ -18,7 +18,7 @@ const MAX_GROUP: u64 = 1_000_000_000;
 /// `$name`, `${name}`, `$1` and `${1}` stand for a group, or for nothing when there is none or it has no part in the
 /// match; `$1x` is the group named `1x`; `$$` is a dollar sign; a dollar sign before anything else is kept.
 #[derive(Debug, Clone)]
-pub(super) struct Template {
+pub struct Template {
     pieces: Vec<Piece>,
 }
 
@@ -31,6 +31,7 @@ enum Piece {
 
 impl Template {
     /// Reads a template for the groups of `regex`. Every text is a template.
+    #[must_use]
     pub fn new(template: &str, regex: &GoRegex) -> Self {
         let mut pieces = Pieces::default();
         let mut rest = template;
@@ -58,6 +59,7 @@ impl Template {
     }
 
     /// Fills the template from a match in `text`.
+    #[must_use]
     pub fn expand<'t>(&self, text: &'t str, locations: &CaptureLocations) -> Cow<'t, str> {
         let group = |groups: &[usize]| groups.iter().find_map(|&group| located(text, locations, group));
         if let [Piece::Groups(groups)] = self.pieces.as_slice() {

@@ -1,0 +1,116 @@
+//! The objects of a build in order.
+
+use std::collections::HashMap;
+
+use crate::id::{Gvk, Id};
+use crate::resource::Resource;
+
+/// The objects of a build in order, with their identities for quick look-ups while nothing changes.
+#[derive(Debug, Default)]
+pub(crate) struct ResourceList {
+    items: Vec<Resource>,
+    /// Current identities; none after something may have changed them.
+    known: Option<HashMap<(Gvk, String, String), usize>>,
+}
+
+impl ResourceList {
+    pub(crate) fn items(&self) -> &[Resource] {
+        &self.items
+    }
+
+    /// The objects, to change them.
+    pub(crate) fn items_mut(&mut self) -> &mut Vec<Resource> {
+        self.known = None;
+        &mut self.items
+    }
+
+    pub(crate) fn into_items(self) -> Vec<Resource> {
+        self.items
+    }
+
+    /// Adds an object whose identity no other may have.
+    pub(crate) fn push(&mut self, resource: Resource) -> Result<(), String> {
+        let items = &self.items;
+        let known = self.known.get_or_insert_with(|| {
+            let places = items.iter().enumerate();
+            places.map(|(index, item)| (item.id().key(), index)).collect()
+        });
+        let id = resource.id();
+        if let Some(place) = known.get(&id.key()) {
+            let other = self.items.get(*place).map(|item| &item.origin);
+            return Err(format!(
+                "may not add resource with an already registered id: {id}{}",
+                other.map_or_else(String::new, |origin| format!(
+                    " (the other is in {}:{})",
+                    origin.path, origin.line
+                ))
+            ));
+        }
+        known.insert(id.key(), self.items.len());
+        self.items.push(resource);
+        Ok(())
+    }
+
+    /// Adds all objects of another list.
+    pub(crate) fn append(&mut self, other: Self) -> Result<(), String> {
+        other.items.into_iter().try_for_each(|item| self.push(item))
+    }
+
+    /// Checks that no two objects have the same identity. `fault` says what it means if two have.
+    pub(crate) fn check_unique(&self, fault: &str) -> Result<(), String> {
+        let mut seen = std::collections::HashSet::new();
+        for item in &self.items {
+            let id = item.id();
+            if !seen.insert(id.key()) {
+                return Err(format!("{fault}: {id}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Drops what patches have deleted.
+    pub(crate) fn drop_empty(&mut self) {
+        if self.items.iter().any(Resource::is_gone) {
+            self.items_mut().retain(|item| !item.is_gone());
+        }
+    }
+
+    /// The places of the objects that have or had an identity that `fits`.
+    pub(crate) fn with_any_id(&self, fits: impl Fn(&Id) -> bool) -> Vec<usize> {
+        let matching = |item: &Resource| {
+            !item.is_gone() && (fits(&item.id()) || item.previous_ids().iter().any(|id| fits(id)))
+        };
+        let items = self.items.iter().enumerate();
+        items
+            .filter(|(_, item)| matching(item))
+            .map(|(index, _)| index)
+            .collect()
+    }
+
+    /// The places of the objects that have or had an identity.
+    pub(crate) fn matching(&self, id: &Id) -> Vec<usize> {
+        let same = |item: &Resource| {
+            item.ever_named(&id.name)
+                && !item.is_gone()
+                && (item.id().same(id) || item.previous_ids().iter().any(|previous| previous.same(id)))
+        };
+        let items = self.items.iter().enumerate();
+        items
+            .filter(|(_, item)| same(item))
+            .map(|(index, _)| index)
+            .collect()
+    }
+
+    /// The place of the one object that a patch is for.
+    pub(crate) fn only(&self, id: &Id) -> Result<usize, String> {
+        match *self.matching(id).as_slice() {
+            [index] => Ok(index),
+            [] => Err(format!(
+                "no matches for Id {id}; failed to find unique target for patch {id}"
+            )),
+            _ => Err(format!(
+                "multiple matches for Id {id}; failed to find unique target for patch {id}"
+            )),
+        }
+    }
+}
