@@ -96,7 +96,9 @@ impl GoRegex {
     /// The bounds of all matches that do not overlap, from left to right, as Go's `FindAllStringIndex` finds them: an
     /// empty match right behind another is none.
     pub fn find_iter<'t>(&self, text: &'t str) -> impl Iterator<Item = (usize, usize)> + use<'_, 't> {
-        self.regex.find_iter(text).map(|found| (found.start(), found.end()))
+        self.regex
+            .find_iter(text)
+            .map(|found| (found.start(), found.end()))
     }
 
     /// Finds the leftmost match that starts at byte `start` or behind it, and fills `locations`; whether there is one.

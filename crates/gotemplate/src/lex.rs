@@ -230,7 +230,11 @@ impl<'t> Lexer<'t> {
         let Some(length) = self.rest().find(self.syntax.left) else {
             self.pos = self.input.len();
             self.line += self.pending().matches('\n').count();
-            let kind = if self.pos > self.start { Kind::Text } else { Kind::Eof };
+            let kind = if self.pos > self.start {
+                Kind::Text
+            } else {
+                Kind::Eof
+            };
             return Some(self.emit(kind));
         };
         if length == 0 {
@@ -293,7 +297,11 @@ impl<'t> Lexer<'t> {
     /// Whether a closing delimiter is here, and trims what follows it.
     fn at_right_delim(&self) -> Option<bool> {
         let rest = self.rest();
-        if has_right_trim(rest) && rest.get(2..).is_some_and(|rest| rest.starts_with(self.syntax.right)) {
+        if has_right_trim(rest)
+            && rest
+                .get(2..)
+                .is_some_and(|rest| rest.starts_with(self.syntax.right))
+        {
             return Some(true);
         }
         rest.starts_with(self.syntax.right).then_some(false)
@@ -361,7 +369,10 @@ impl<'t> Lexer<'t> {
                 None => self.error("unexpected right paren"),
             },
             ' '..='~' => self.emit(Kind::Char),
-            _ => self.error(format!("unrecognized character in action: {}", code_point(Some(c)))),
+            _ => self.error(format!(
+                "unrecognized character in action: {}",
+                code_point(Some(c))
+            )),
         }
     }
 
@@ -375,7 +386,11 @@ impl<'t> Lexer<'t> {
         }
         // The last space may belong to a trim marker.
         let marker = self.input.get(last..).unwrap_or_default();
-        if has_right_trim(marker) && marker.get(2..).is_some_and(|rest| rest.starts_with(self.syntax.right)) {
+        if has_right_trim(marker)
+            && marker
+                .get(2..)
+                .is_some_and(|rest| rest.starts_with(self.syntax.right))
+        {
             if marker.starts_with('\n') {
                 self.line -= 1;
             }

@@ -30,6 +30,6 @@ pub use parse::ParseError;
 pub use template::{Functions, MissingKey, Template};
 pub use text::Text;
 pub use value::{
-    Arguments, Context, FloatKind, Function, FunctionError, IntKind, Key, List, Map, Object, Signature, Type, UintKind,
-    Value,
+    Arguments, Context, FloatKind, Function, FunctionError, IntKind, Key, List, Map, Object, Signature, Type,
+    UintKind, Value,
 };

@@ -47,10 +47,7 @@ pub(crate) fn parse_int_radix(text: &str, radix: u32) -> Result<i64, InvalidNumb
     signed(text, |digits| parse_digits(digits, radix))
 }
 
-fn signed(
-    text: &str,
-    parse: impl FnOnce(&str) -> Result<u64, InvalidNumber>,
-) -> Result<i64, InvalidNumber> {
+fn signed(text: &str, parse: impl FnOnce(&str) -> Result<u64, InvalidNumber>) -> Result<i64, InvalidNumber> {
     let (negative, digits) = match text.strip_prefix('-') {
         Some(digits) => (true, digits),
         None => (false, text.strip_prefix('+').unwrap_or(text)),
@@ -88,7 +85,10 @@ fn underscores_separate(text: &str) -> bool {
 pub(crate) fn parse_float(text: &str) -> Result<f64, InvalidNumber> {
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
     let sign = if text.starts_with('-') { -1.0 } else { 1.0 };
-    if ["inf", "infinity"].iter().any(|name| unsigned.eq_ignore_ascii_case(name)) {
+    if ["inf", "infinity"]
+        .iter()
+        .any(|name| unsigned.eq_ignore_ascii_case(name))
+    {
         return Ok(sign * f64::INFINITY);
     }
     if text.eq_ignore_ascii_case("nan") {
@@ -98,10 +98,15 @@ pub(crate) fn parse_float(text: &str) -> Result<f64, InvalidNumber> {
         return Err(InvalidNumber::Syntax);
     }
     let digits = unsigned.replace('_', "");
-    let value = if digits.get(..2).is_some_and(|prefix| prefix.eq_ignore_ascii_case("0x")) {
+    let value = if digits
+        .get(..2)
+        .is_some_and(|prefix| prefix.eq_ignore_ascii_case("0x"))
+    {
         parse_hex_float(digits.get(2..).unwrap_or_default())?
     } else {
-        let is_decimal = digits.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'E' | b'+' | b'-'));
+        let is_decimal = digits
+            .bytes()
+            .all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'E' | b'+' | b'-'));
         let starts_well = digits.starts_with(|c: char| c.is_ascii_digit() || c == '.');
         if !is_decimal || !starts_well {
             return Err(InvalidNumber::Syntax);
@@ -127,10 +132,13 @@ fn parse_hex_float(text: &str) -> Result<f64, InvalidNumber> {
     {
         return Err(InvalidNumber::Syntax);
     }
-    let mut exponent: i64 = exponent
-        .parse()
-        .unwrap_or(if exponent.starts_with('-') { -1_000_000 } else { 1_000_000 });
-    exponent = exponent.clamp(-1_000_000, 1_000_000) - 4 * i64::try_from(fraction.len()).unwrap_or(i64::MAX / 8);
+    let mut exponent: i64 = exponent.parse().unwrap_or(if exponent.starts_with('-') {
+        -1_000_000
+    } else {
+        1_000_000
+    });
+    exponent =
+        exponent.clamp(-1_000_000, 1_000_000) - 4 * i64::try_from(fraction.len()).unwrap_or(i64::MAX / 8);
     let digits = digits.trim_start_matches('0');
     // 120 bits decide every rounding to 53 when a last bit says whether anything follows.
     let (kept, dropped) = digits.split_at(digits.len().min(30));
@@ -235,7 +243,10 @@ fn exponent_text(exponent: i32, letter: char) -> String {
 fn scientific(value: f64, precision: Option<usize>, size: FloatSize, letter: char) -> String {
     let (mut digits, exponent) = digits(value, precision, size);
     if let Some(precision) = precision {
-        digits.extend(std::iter::repeat_n('0', (precision + 1).saturating_sub(digits.len())));
+        digits.extend(std::iter::repeat_n(
+            '0',
+            (precision + 1).saturating_sub(digits.len()),
+        ));
     }
     let (first, rest) = digits.split_at(digits.len().min(1));
     let point = if rest.is_empty() { "" } else { "." };
@@ -300,7 +311,10 @@ fn binary(value: f64, size: FloatSize) -> String {
             if exponent == 0 {
                 (fraction, -1074)
             } else {
-                (fraction | 1 << 52, i64::try_from(exponent).unwrap_or_default() - 1075)
+                (
+                    fraction | 1 << 52,
+                    i64::try_from(exponent).unwrap_or_default() - 1075,
+                )
             }
         }
         FloatSize::Bits32 => {
@@ -355,6 +369,10 @@ fn hexadecimal(value: f64, precision: Option<usize>, verb: char) -> String {
     }
     let point = if fraction.is_empty() { "" } else { "." };
     let sign = if exponent < 0 { '-' } else { '+' };
-    let text = format!("0x{}{point}{fraction}p{sign}{:02}", mantissa >> 60, exponent.abs());
+    let text = format!(
+        "0x{}{point}{fraction}p{sign}{:02}",
+        mantissa >> 60,
+        exponent.abs()
+    );
     if verb == 'X' { text.to_uppercase() } else { text }
 }

@@ -53,9 +53,8 @@ fn equal(one: &Value, other: &Value) -> Result<bool, FunctionError> {
         (Value::Uint(_, one), Value::Uint(_, other)) => one == other,
         (Value::Float(_, one), Value::Float(_, other)) => one == other,
         (Value::String(one), Value::String(other)) => one == other,
-        (Value::Int(_, signed), Value::Uint(_, unsigned)) | (Value::Uint(_, unsigned), Value::Int(_, signed)) => {
-            u64::try_from(*signed) == Ok(*unsigned)
-        }
+        (Value::Int(_, signed), Value::Uint(_, unsigned))
+        | (Value::Uint(_, unsigned), Value::Int(_, signed)) => u64::try_from(*signed) == Ok(*unsigned),
         _ if basic_kind(one) != basic_kind(other) => {
             if !matches!(one, Value::Nil) && !matches!(other, Value::Nil) {
                 return Err(incompatible(one, other));
@@ -68,9 +67,8 @@ fn equal(one: &Value, other: &Value) -> Result<bool, FunctionError> {
 
 /// Values of which none is basic.
 fn equal_complex(one: &Value, other: &Value) -> Result<bool, FunctionError> {
-    let can_compare = one.kind_name() == other.kind_name()
-        || matches!(one, Value::Nil)
-        || matches!(other, Value::Nil);
+    let can_compare =
+        one.kind_name() == other.kind_name() || matches!(one, Value::Nil) || matches!(other, Value::Nil);
     if !can_compare {
         let text = format!(
             "non-comparable types {}: {}, {}: {}",
@@ -85,11 +83,23 @@ fn equal_complex(one: &Value, other: &Value) -> Result<bool, FunctionError> {
         return Ok(one.is_nil() == other.is_nil());
     }
     match (Key::new(one.clone()), Key::new(other.clone())) {
-        (Some(one), Some(other)) => Ok(one == other),
+        (Some(one), Some(other)) if is_comparable(other.value()) => Ok(one == other),
         _ => {
             let (text, kind) = (shown(other, 's'), other.type_name());
             Err(FunctionError::new(format!("non-comparable type {text}: {kind}")))
         }
+    }
+}
+
+/// Whether Go could compare values of the type: structures only if all their fields can be.
+fn is_comparable(value: &Value) -> bool {
+    match value {
+        Value::List(_) | Value::Map(_) | Value::Function(_) => false,
+        Value::Object(object) if !object.type_name().starts_with('*') => {
+            let mut fields = object.fields().into_iter();
+            fields.all(|(name, field)| object.is_interface(name) || is_comparable(&field))
+        }
+        _ => true,
     }
 }
 
@@ -108,7 +118,9 @@ pub(super) fn lt(operands: &[Operand]) -> Result<bool, FunctionError> {
         (Value::Uint(_, one), Value::Uint(_, other)) => one < other,
         (Value::Float(_, one), Value::Float(_, other)) => one < other,
         (Value::String(one), Value::String(other)) => one < other,
-        (Value::Int(_, one), Value::Uint(_, other)) => u64::try_from(*one).is_ok_and(|one| one < *other) || *one < 0,
+        (Value::Int(_, one), Value::Uint(_, other)) => {
+            u64::try_from(*one).is_ok_and(|one| one < *other) || *one < 0
+        }
         (Value::Uint(_, one), Value::Int(_, other)) => u64::try_from(*other).is_ok_and(|other| *one < other),
         _ => return Err(incompatible(one, other)),
     })

@@ -41,7 +41,12 @@ fn position(index: &Value, end: usize) -> Result<usize, FunctionError> {
         Value::Int(_, number) => *number,
         Value::Uint(_, number) => number.cast_signed(),
         Value::Nil => return fail("cannot index slice/array with nil"),
-        _ => return fail(format!("cannot index slice/array with type {}", index.type_name())),
+        _ => {
+            return fail(format!(
+                "cannot index slice/array with type {}",
+                index.type_name()
+            ));
+        }
     };
     match usize::try_from(number).ok().filter(|number| *number <= end) {
         Some(position) => Ok(position),

@@ -117,7 +117,9 @@ fn call_value(
         Value::Function(function) => function,
         value => {
             let kind = value.type_name();
-            return Err(FunctionError::new(format!("non-function {called} of type {kind}")));
+            return Err(FunctionError::new(format!(
+                "non-function {called} of type {kind}"
+            )));
         }
     };
     let mut arguments: Vec<Value> = operands.collect();

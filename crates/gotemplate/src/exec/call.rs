@@ -33,10 +33,17 @@ impl<'t> State<'t, '_> {
             let operands = self.arguments(dot, function.signature(), name, args, last)?;
             let values = into_values(operands);
             let result = function.call(&mut self.context(), &values);
-            return self.called(name, at, result.map(|value| Operand::of(value, &function.signature().result)));
+            return self.called(
+                name,
+                at,
+                result.map(|value| Operand::of(value, &function.signature().result)),
+            );
         }
         let Some(builtin) = Builtin::named(name) else {
-            return self.error(format!("{} is not a defined function", crate::quote::quoted(name)));
+            return self.error(format!(
+                "{} is not a defined function",
+                crate::quote::quoted(name)
+            ));
         };
         let signature = builtin.signature();
         if matches!(builtin, Builtin::And | Builtin::Or) {
@@ -62,7 +69,11 @@ impl<'t> State<'t, '_> {
         let operands = self.arguments(dot, signature, name, args, last)?;
         let values = into_values(operands);
         let result = object.call(name, &mut self.context(), &Arguments(&values));
-        self.called(name, at, result.map(|value| Operand::of(value, &signature.result)))
+        self.called(
+            name,
+            at,
+            result.map(|value| Operand::of(value, &signature.result)),
+        )
     }
 
     fn called(&mut self, name: &str, at: At<'t>, result: Result<Operand, FunctionError>) -> Run<Operand> {
@@ -76,7 +87,13 @@ impl<'t> State<'t, '_> {
     }
 
     /// `and` and `or`, which leave arguments unevaluated once the result is known.
-    fn logic(&mut self, dot: &Operand, stop_at: bool, args: Words<'t>, last: Option<Operand>) -> Run<Operand> {
+    fn logic(
+        &mut self,
+        dot: &Operand,
+        stop_at: bool,
+        args: Words<'t>,
+        last: Option<Operand>,
+    ) -> Run<Operand> {
         let mut value = Operand::none();
         for arg in args.unwrap_or_default().iter().skip(1) {
             value = self.argument(dot, Some(&Type::Reflect), arg)?;
@@ -98,7 +115,9 @@ impl<'t> State<'t, '_> {
                 ));
             }
         } else if given != wanted {
-            return self.error(format!("wrong number of args for {name}: want {wanted} got {given}"));
+            return self.error(format!(
+                "wrong number of args for {name}: want {wanted} got {given}"
+            ));
         }
         Ok(())
     }
@@ -165,9 +184,9 @@ impl<'t> State<'t, '_> {
         let Some(kind) = kind else {
             return constant.or_else(|()| self.error(format!("can't handle {arg}")));
         };
-        let operand = constant
-            .ok()
-            .filter(|operand| matches!(kind, Type::Any | Type::Reflect) || operand.value.type_of().as_ref() == Some(kind));
+        let operand = constant.ok().filter(|operand| {
+            matches!(kind, Type::Any | Type::Reflect) || operand.value.type_of().as_ref() == Some(kind)
+        });
         if let Some(operand) = operand {
             return Ok(operand);
         }
@@ -202,7 +221,10 @@ impl<'t> State<'t, '_> {
         match operand.value.type_of() {
             Some(own) if own == *kind => Ok(operand.unboxed()),
             Some(own) => self.error(format!("wrong type for value; expected {kind}; got {own}")),
-            None => self.error(format!("wrong type for value; expected {kind}; got {}", Type::Any)),
+            None => self.error(format!(
+                "wrong type for value; expected {kind}; got {}",
+                Type::Any
+            )),
         }
     }
 }

@@ -81,7 +81,8 @@ impl<'t> State<'t, '_> {
         let is_hex = literal.len() > 2
             && matches!(literal.get(..2), Some("0x" | "0X"))
             && !literal.contains(['p', 'P']);
-        let looks_float = !is_hex && !literal.starts_with('\'') && literal.contains(['.', 'e', 'E', 'p', 'P']);
+        let looks_float =
+            !is_hex && !literal.starts_with('\'') && literal.contains(['.', 'e', 'E', 'p', 'P']);
         if let Some(float) = number.float.filter(|_| looks_float) {
             return Ok(Operand::plain(Value::float(float)));
         }
@@ -114,7 +115,9 @@ impl<'t> State<'t, '_> {
         last: Option<Operand>,
     ) -> Run<Operand> {
         self.at = At::Arg(arg);
-        let (name, fields) = names.split_first().map_or(("", names), |(first, rest)| (first.as_str(), rest));
+        let (name, fields) = names
+            .split_first()
+            .map_or(("", names), |(first, rest)| (first.as_str(), rest));
         let value = self.variable(name)?;
         if fields.is_empty() {
             self.not_a_function(args, last.as_ref())?;

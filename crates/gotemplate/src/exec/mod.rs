@@ -149,7 +149,9 @@ pub(crate) fn render_within(
     };
     let Some(tree) = template.tree(name) else {
         let (name, own) = (quoted(name), quoted(template.name()));
-        return Err(fail(format!("template: no template {name} associated with template {own}")));
+        return Err(fail(format!(
+            "template: no template {name} associated with template {own}"
+        )));
     };
     let limit = budget.limits().output;
     let mut out = Buffer::with_limit(limit);
@@ -170,8 +172,11 @@ pub(crate) fn render_within(
         Ok(()) | Err(Stop::Break | Stop::Continue) => {}
         Err(Stop::Error(error)) => return Err(*error),
     }
-    out.into_output()
-        .ok_or_else(|| fail(format!("template: {name}: the output is longer than {limit} bytes")))
+    out.into_output().ok_or_else(|| {
+        fail(format!(
+            "template: {name}: the output is longer than {limit} bytes"
+        ))
+    })
 }
 
 impl<'t> State<'t, '_> {
@@ -181,7 +186,10 @@ impl<'t> State<'t, '_> {
             None => format!("template: {name}: {text}"),
             Some((pos, context)) => {
                 let location = self.tree.location(pos);
-                format!("template: {location}: executing {} at <{context}>: {text}", quoted(name))
+                format!(
+                    "template: {location}: executing {} at <{context}>: {text}",
+                    quoted(name)
+                )
             }
         };
         Err(Stop::Error(Box::new(ExecError {
@@ -305,7 +313,9 @@ impl<'t> State<'t, '_> {
             Value::Nil => Ok(false),
             Value::Int(..) | Value::Uint(..) if branch.pipe.variables.len() > 1 => {
                 let shown = fmt::in_message(value, 'v');
-                self.error(format!("can't use {shown} to iterate over more than one variable"))
+                self.error(format!(
+                    "can't use {shown} to iterate over more than one variable"
+                ))
             }
             Value::Int(kind, end) => self.count(branch, u64::try_from(*end).unwrap_or_default(), Err(*kind)),
             Value::Uint(kind, end) => self.count(branch, *end, Ok(*kind)),
@@ -401,7 +411,12 @@ impl<'t> State<'t, '_> {
     }
 
     fn assign(&mut self, name: &str, value: &Operand) -> Run<()> {
-        match self.variables.iter_mut().rev().find(|variable| variable.name == name) {
+        match self
+            .variables
+            .iter_mut()
+            .rev()
+            .find(|variable| variable.name == name)
+        {
             Some(variable) => {
                 variable.value = value.clone();
                 Ok(())

@@ -197,7 +197,11 @@ impl Formatting<'_, '_> {
         }
         self.is_reordered = true;
         let rest = self.format.get(self.at..).unwrap_or_default();
-        let Some(close) = rest.iter().position(|byte| *byte == b']').filter(|_| rest.len() >= 3) else {
+        let Some(close) = rest
+            .iter()
+            .position(|byte| *byte == b']')
+            .filter(|_| rest.len() >= 3)
+        else {
             self.at += 1;
             self.is_good_argument = false;
             return;

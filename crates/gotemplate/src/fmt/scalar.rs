@@ -106,7 +106,11 @@ impl Printer<'_> {
     }
 
     const fn charset(&self) -> Charset {
-        if self.flags.plus { Charset::Ascii } else { Charset::Printable }
+        if self.flags.plus {
+            Charset::Ascii
+        } else {
+            Charset::Printable
+        }
     }
 
     /// The bytes that the precision leaves: so many characters.
@@ -137,7 +141,9 @@ impl Printer<'_> {
     /// `%x` and `%X` of a string.
     pub(super) fn hex_bytes(&mut self, text: &[u8], verb: char) {
         let flags = self.flags;
-        let length = flags.precision.map_or(text.len(), |precision| precision.min(text.len()));
+        let length = flags
+            .precision
+            .map_or(text.len(), |precision| precision.min(text.len()));
         if length == 0 {
             self.fill_beside(flags.width.unwrap_or_default());
             return;
@@ -160,7 +166,11 @@ impl Printer<'_> {
                 self.out.push_str(separator);
                 self.out.push_str(prefix);
             }
-            let digits = if verb == 'x' { format!("{byte:02x}") } else { format!("{byte:02X}") };
+            let digits = if verb == 'x' {
+                format!("{byte:02x}")
+            } else {
+                format!("{byte:02X}")
+            };
             self.out.push_str(&digits);
         }
         if flags.minus {
@@ -169,7 +179,11 @@ impl Printer<'_> {
     }
 
     fn fill_beside(&mut self, count: usize) {
-        let filler = if self.flags.zero && !self.flags.minus { b'0' } else { b' ' };
+        let filler = if self.flags.zero && !self.flags.minus {
+            b'0'
+        } else {
+            b' '
+        };
         self.out.fill(filler, count);
     }
 
@@ -211,10 +225,16 @@ impl Printer<'_> {
 /// The `#` flag: a decimal point always, and the zeros that `%g` leaves out.
 fn with_point(number: &str, verb: char, precision: Option<usize>) -> String {
     let mut digits = match verb {
-        'v' | 'g' | 'G' | 'x' => precision.map_or(6, |precision| i64::try_from(precision).unwrap_or(i64::MAX)),
+        'v' | 'g' | 'G' | 'x' => {
+            precision.map_or(6, |precision| i64::try_from(precision).unwrap_or(i64::MAX))
+        }
         _ => 0,
     };
-    let exponent: &[char] = if matches!(verb, 'x' | 'X') { &['p', 'P'] } else { &['e', 'E', 'p', 'P'] };
+    let exponent: &[char] = if matches!(verb, 'x' | 'X') {
+        &['p', 'P']
+    } else {
+        &['e', 'E', 'p', 'P']
+    };
     let (body, tail) = number.split_at(number.find(exponent).unwrap_or(number.len()));
     let mut has_point = false;
     let mut saw_nonzero = false;
@@ -233,7 +253,10 @@ fn with_point(number: &str, verb: char, precision: Option<usize>) -> String {
         }
         text.push('.');
     }
-    text.extend(std::iter::repeat_n('0', usize::try_from(digits).unwrap_or_default()));
+    text.extend(std::iter::repeat_n(
+        '0',
+        usize::try_from(digits).unwrap_or_default(),
+    ));
     text + tail
 }
 

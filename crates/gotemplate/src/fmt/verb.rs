@@ -49,6 +49,14 @@ impl Printer<'_> {
             self.out.too_deep();
             return;
         }
+        // What may have methods is shown as a whole.
+        let is_whole = match value {
+            Value::List(list) => list.as_bytes().is_none(),
+            value => matches!(value, Value::Map(_) | Value::Object(_)),
+        };
+        if verb == 'w' && is_whole {
+            return self.bad_verb(value, verb);
+        }
         match value {
             Value::Nil if depth == 0 => self.bad_verb(value, verb),
             Value::Nil if boxed && self.flags.sharp_v => self.out.push_str("interface {}(nil)"),
@@ -61,7 +69,9 @@ impl Printer<'_> {
             Value::List(list) => {
                 let bytes = list.as_bytes();
                 match bytes {
-                    Some(bytes) if matches!(verb, 's' | 'q' | 'x' | 'X') => self.string_verb(value, &bytes, verb),
+                    Some(bytes) if matches!(verb, 's' | 'q' | 'x' | 'X') => {
+                        self.string_verb(value, &bytes, verb)
+                    }
                     Some(bytes) if self.flags.sharp_v && depth == 0 && !list.is_nil() => {
                         self.out.push_str("[]byte{");
                         for (index, byte) in bytes.iter().enumerate() {
@@ -77,9 +87,10 @@ impl Printer<'_> {
             }
             Value::Map(map) => self.map(value, map, verb, depth),
             Value::Object(object) => {
-                let text = (!self.erroring && !self.flags.sharp_v && matches!(verb, 'v' | 's' | 'x' | 'X' | 'q'))
-                    .then(|| object.text())
-                    .flatten();
+                let text =
+                    (!self.erroring && !self.flags.sharp_v && matches!(verb, 'v' | 's' | 'x' | 'X' | 'q'))
+                        .then(|| object.text())
+                        .flatten();
                 match text {
                     Some(text) => self.string_verb(value, text.as_bytes(), verb),
                     None => self.structure(value, &object.fields(), verb, depth),
@@ -92,7 +103,11 @@ impl Printer<'_> {
     }
 
     fn integer_verb(&mut self, value: &Value, magnitude: u64, negative: bool, verb: char) {
-        let raw = if negative { magnitude.wrapping_neg() } else { magnitude };
+        let raw = if negative {
+            magnitude.wrapping_neg()
+        } else {
+            magnitude
+        };
         let is_unsigned = matches!(value, Value::Uint(..));
         match verb {
             'v' if self.flags.sharp_v && is_unsigned => self.hexadecimal(magnitude, true),

@@ -45,8 +45,21 @@ impl Decoder<'_> {
     }
 
     fn unexpected<T>(&self, context: &str) -> Result<T, String> {
-        let Some(byte) = self.byte() else {
-            return Err("unexpected end of JSON input".to_owned());
+        // Go takes the end as a space, which most places allow.
+        let allows_space = ![
+            "in literal",
+            "in numeric",
+            "after decimal",
+            "in exponent",
+            "in string escape",
+            "in \\u",
+        ]
+        .iter()
+        .any(|start| context.starts_with(start));
+        let byte = match self.byte() {
+            Some(byte) => byte,
+            None if allows_space => return Err("unexpected end of JSON input".to_owned()),
+            None => b' ',
         };
         let shown = match byte {
             b'\'' => r"'\''".to_owned(),
@@ -79,7 +92,10 @@ impl Decoder<'_> {
     fn literal(&mut self, name: &str, value: Value) -> Result<Value, String> {
         for expected in name.bytes() {
             if self.byte() != Some(expected) {
-                return self.unexpected(&format!("in literal {name} (expecting '{}')", char::from(expected)));
+                return self.unexpected(&format!(
+                    "in literal {name} (expecting '{}')",
+                    char::from(expected)
+                ));
             }
             self.at += 1;
         }
@@ -246,7 +262,10 @@ impl Decoder<'_> {
     /// The character of a code unit, with the other half of a pair if it follows.
     fn joined(&mut self, unit: u32) -> Result<char, String> {
         if (0xD800..0xDC00).contains(&unit)
-            && self.text.get(self.at..).is_some_and(|rest| rest.starts_with(b"\\u"))
+            && self
+                .text
+                .get(self.at..)
+                .is_some_and(|rest| rest.starts_with(b"\\u"))
         {
             let before = self.at;
             self.at += 2;

@@ -65,8 +65,8 @@ impl Encoder {
             },
             Value::Map(map) => {
                 let mut members = BTreeMap::new();
-                for (key, value) in map.entries().iter() {
-                    members.insert(key_text(key, map.key())?, value.clone());
+                for (key, item) in map.entries().iter() {
+                    members.insert(key_text(key, value)?, item.clone());
                 }
                 self.object(members.iter().map(|(key, value)| (key.as_bytes(), value)), depth)?;
             }
@@ -74,7 +74,9 @@ impl Encoder {
                 Some(other) => self.value(&other, depth + 1)?,
                 None => {
                     let fields = object.fields();
-                    let exported = fields.iter().filter(|(name, _)| name.starts_with(char::is_uppercase));
+                    let exported = fields
+                        .iter()
+                        .filter(|(name, _)| name.starts_with(char::is_uppercase));
                     self.object(exported.map(|(name, value)| (name.as_bytes(), value)), depth)?;
                 }
             },
@@ -119,7 +121,8 @@ impl Encoder {
             }
             self.newline(depth + 1);
             self.string(key);
-            self.out.push(if self.style == Style::Pretty { b": " } else { b":" });
+            self.out
+                .push(if self.style == Style::Pretty { b": " } else { b":" });
             self.value(value, depth + 1)?;
         }
         if !is_empty {
@@ -158,13 +161,12 @@ impl Encoder {
     }
 }
 
-fn key_text(key: &Key, kind: &crate::value::Type) -> Result<Text, String> {
+fn key_text(key: &Key, map: &Value) -> Result<Text, String> {
     match key.value() {
         Value::String(text) => Ok(text.clone()),
         Value::Int(_, number) => Ok(number.to_string().into()),
         Value::Uint(_, number) => Ok(number.to_string().into()),
-        Value::Object(object) if object.text().is_some() => Ok(object.text().unwrap_or_default().into()),
-        _ => Err(format!("json: unsupported type: map[{kind}]interface {{}}")),
+        _ => Err(format!("json: unsupported type: {}", map.type_name())),
     }
 }
 

@@ -157,7 +157,11 @@ impl<'t> Parser<'t> {
         let mut extra = String::new();
         let started = self.scope.action_line;
         if started != 0 && started != token.line {
-            let action = if token.text.ends_with(" action") { "" } else { " in action" };
+            let action = if token.text.ends_with(" action") {
+                ""
+            } else {
+                " in action"
+            };
             extra = format!("{action} started at {}:{started}", self.source.name);
         }
         self.error(format!("{}{extra}", token.text))
@@ -364,7 +368,11 @@ impl<'t> Parser<'t> {
             End::End => None,
             End::Else(token) => Some(self.else_list(context, &token)?),
         };
-        Ok(Branch { pipe, list, else_list })
+        Ok(Branch {
+            pipe,
+            list,
+            else_list,
+        })
     }
 
     /// What follows an else. `else if` and `else with` are a branch within, which the same end closes.
@@ -374,7 +382,11 @@ impl<'t> Parser<'t> {
         if chained {
             self.next();
             let branch = self.control(context)?;
-            let node = if context == "if" { Node::If(branch) } else { Node::With(branch) };
+            let node = if context == "if" {
+                Node::If(branch)
+            } else {
+                Node::With(branch)
+            };
             return Ok(List {
                 pos: token.pos,
                 nodes: vec![node],

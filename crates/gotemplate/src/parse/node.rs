@@ -50,14 +50,28 @@ impl List {
 
 #[derive(Debug)]
 pub(crate) enum Node {
-    Text { pos: usize, text: Text },
-    Action { pos: usize, pipe: Pipe },
-    Break { pos: usize },
-    Continue { pos: usize },
+    Text {
+        pos: usize,
+        text: Text,
+    },
+    Action {
+        pos: usize,
+        pipe: Pipe,
+    },
+    Break {
+        pos: usize,
+    },
+    Continue {
+        pos: usize,
+    },
     If(Branch),
     Range(Branch),
     With(Branch),
-    Template { pos: usize, name: String, pipe: Option<Pipe> },
+    Template {
+        pos: usize,
+        name: String,
+        pipe: Option<Pipe>,
+    },
 }
 
 impl Node {

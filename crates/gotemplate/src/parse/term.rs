@@ -86,7 +86,13 @@ impl<'t> Parser<'t> {
             let first = command.args.first().map(|arg| &arg.kind);
             if matches!(
                 first,
-                Some(ArgKind::Bool(_) | ArgKind::Dot | ArgKind::Nil | ArgKind::Number(_) | ArgKind::String { .. })
+                Some(
+                    ArgKind::Bool(_)
+                        | ArgKind::Dot
+                        | ArgKind::Nil
+                        | ArgKind::Number(_)
+                        | ArgKind::String { .. }
+                )
             ) {
                 let stage = index + 1;
                 return self.error(format!("non executable command in pipeline stage {stage}"));
@@ -175,7 +181,8 @@ impl<'t> Parser<'t> {
             Kind::Bool => ArgKind::Bool(text == "true"),
             Kind::CharConstant | Kind::Complex | Kind::Number => ArgKind::Number(self.number(&token)?),
             Kind::LeftParen => {
-                let pipe = self.nested(|parser| parser.pipeline("parenthesized pipeline", Kind::RightParen))?;
+                let pipe =
+                    self.nested(|parser| parser.pipeline("parenthesized pipeline", Kind::RightParen))?;
                 return Ok(Some(Arg {
                     pos: pipe.pos,
                     kind: ArgKind::Pipe(pipe),

@@ -6,8 +6,12 @@ use crate::unicode::{is_letter, is_number, is_punct, is_space, is_upper, to_lowe
 use crate::value::Value;
 
 pub(super) const TABLE: Table<'static> = &[
-    ("snakecase", "s:s", |_, a| Ok(Value::string(lower_words(&a.text(0), '_')))),
-    ("kebabcase", "s:s", |_, a| Ok(Value::string(lower_words(&a.text(0), '-')))),
+    ("snakecase", "s:s", |_, a| {
+        Ok(Value::string(lower_words(&a.text(0), '_')))
+    }),
+    ("kebabcase", "s:s", |_, a| {
+        Ok(Value::string(lower_words(&a.text(0), '-')))
+    }),
     ("camelcase", "s:s", |_, a| Ok(Value::string(pascal(&a.text(0))))),
 ];
 
@@ -141,7 +145,16 @@ fn push_lower(out: &mut Vec<u8>, kind: Word, word: &[u8], connector: char) {
     }
     for rune in runes(word) {
         let c = rune.char;
-        push_char(out, if is_connector(c) { connector } else if is_upper(c) { to_lower(c) } else { c });
+        push_char(
+            out,
+            if is_connector(c) {
+                connector
+            } else if is_upper(c) {
+                to_lower(c)
+            } else {
+                c
+            },
+        );
     }
 }
 
@@ -216,7 +229,9 @@ fn upper_word(text: &[u8], first: char, size: usize) -> usize {
         return at;
     }
     if is_alphabet(second) {
-        return run_length(text, size + second_size, second, |c| is_alphabet(c) && !is_upper(c));
+        return run_length(text, size + second_size, second, |c| {
+            is_alphabet(c) && !is_upper(c)
+        });
     }
     size
 }

@@ -9,7 +9,9 @@ use crate::value::{Context, Value};
 pub(super) const TABLE: Table<'static> = &[
     ("atoi", "s:i", |_, a| {
         let text = a.text(0);
-        Ok(Value::int(parse_int_radix(&text.to_string_lossy(), 10).unwrap_or_else(|_| saturated(&text))))
+        Ok(Value::int(
+            parse_int_radix(&text.to_string_lossy(), 10).unwrap_or_else(|_| saturated(&text)),
+        ))
     }),
     ("int64", "a:l", |_, a| Ok(Value::int64(to_int(a.value(0))))),
     ("int", "a:i", |_, a| Ok(Value::int(to_int(a.value(0))))),

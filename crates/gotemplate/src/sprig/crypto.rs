@@ -37,7 +37,9 @@ pub(super) const TABLE: Table<'static> = refused! {
 };
 
 fn refuse(name: &str) -> Outcome {
-    fail(format!("{name} is not available: templates make no keys, certificates or passwords"))
+    fail(format!(
+        "{name} is not available: templates make no keys, certificates or passwords"
+    ))
 }
 
 fn hex(bytes: &[u8]) -> Value {

@@ -22,8 +22,12 @@ pub(super) const TABLE: Table<'static> = &[
         Ok(Value::object(time))
     }),
     ("mustToDate", "ss:t", |_, a| Ok(Value::object(parse(a)?))),
-    ("unixEpoch", "t:s", |_, a| Ok(time(a.value(0))?.seconds().to_string().into())),
-    ("ago", "a:s", |_, _| fail("ago needs a clock: templates give the same result each time")),
+    ("unixEpoch", "t:s", |_, a| {
+        Ok(time(a.value(0))?.seconds().to_string().into())
+    }),
+    ("ago", "a:s", |_, _| {
+        fail("ago needs a clock: templates give the same result each time")
+    }),
 ];
 
 fn parse(a: &Arguments<'_>) -> Result<Time, FunctionError> {

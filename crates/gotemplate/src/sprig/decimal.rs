@@ -7,11 +7,21 @@ use crate::convert::to_float;
 use crate::value::{Context, FunctionError, Value};
 
 pub(super) const TABLE: Table<'static> = &[
-    ("add1f", "a:f", |c, a| fold(c, a.value(0), &[Value::int(1)], Decimal::add)),
-    ("addf", "a*:f", |c, a| fold(c, &Value::int(0), a.all(), Decimal::add)),
-    ("subf", "aa*:f", |c, a| fold(c, a.value(0), a.from(1), Decimal::subtract)),
-    ("mulf", "aa*:f", |c, a| fold(c, a.value(0), a.from(1), Decimal::multiply)),
-    ("divf", "aa*:f", |c, a| fold(c, a.value(0), a.from(1), Decimal::divide)),
+    ("add1f", "a:f", |c, a| {
+        fold(c, a.value(0), &[Value::int(1)], Decimal::add)
+    }),
+    ("addf", "a*:f", |c, a| {
+        fold(c, &Value::int(0), a.all(), Decimal::add)
+    }),
+    ("subf", "aa*:f", |c, a| {
+        fold(c, a.value(0), a.from(1), Decimal::subtract)
+    }),
+    ("mulf", "aa*:f", |c, a| {
+        fold(c, a.value(0), a.from(1), Decimal::multiply)
+    }),
+    ("divf", "aa*:f", |c, a| {
+        fold(c, a.value(0), a.from(1), Decimal::divide)
+    }),
 ];
 
 /// Digits behind the point that a division gives.
@@ -59,7 +69,9 @@ impl Decimal {
     }
 
     fn to_float(&self) -> f64 {
-        format!("{}e{}", self.digits, self.exponent).parse().unwrap_or_default()
+        format!("{}e{}", self.digits, self.exponent)
+            .parse()
+            .unwrap_or_default()
     }
 
     fn digits_at(&self, exponent: i64) -> BigInt {

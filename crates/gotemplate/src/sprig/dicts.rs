@@ -2,11 +2,15 @@
 
 use super::{Outcome, Table, fail, room};
 use crate::convert::to_text;
-use crate::value::{Arguments, Context, FunctionError, Key, List, MAX_NESTING, Map, Type, Value, nodes_within};
+use crate::value::{
+    Arguments, Context, FunctionError, Key, List, MAX_NESTING, Map, Type, Value, nodes_within,
+};
 
 pub(super) const TABLE: Table<'static> = &[
     ("dict", "a*:d", dict),
-    ("get", "ds:a", |_, a| Ok(a.map(0).get(&a.text(1).into()).unwrap_or_else(|| "".into()))),
+    ("get", "ds:a", |_, a| {
+        Ok(a.map(0).get(&a.text(1).into()).unwrap_or_else(|| "".into()))
+    }),
     ("set", "dsa:d", |c, a| {
         insert(c, &a.map(0), a.text(1).into(), a.value(2))?;
         Ok(a.value(0).clone())
@@ -15,7 +19,9 @@ pub(super) const TABLE: Table<'static> = &[
         a.map(0).remove(&a.text(1).into());
         Ok(a.value(0).clone())
     }),
-    ("hasKey", "ds:b", |_, a| Ok(a.map(0).get(&a.text(1).into()).is_some().into())),
+    ("hasKey", "ds:b", |_, a| {
+        Ok(a.map(0).get(&a.text(1).into()).is_some().into())
+    }),
     ("pluck", "sd*:A", pluck),
     ("keys", "d*:S", keys),
     ("values", "d:A", |c, a| {
@@ -117,13 +123,17 @@ fn merge(
     }
     for (key, value) in source.entries().iter() {
         context.step(1)?;
-        if value.is_nil() && matches!(value, Value::Nil) {
+        if value.is_nil() {
             if overwrite {
                 insert(context, target, key.clone(), value)?;
             }
             continue;
         }
         let existing = target.get(key);
+        if let (Some(Value::Object(_)), Value::Map(_)) = (&existing, value) {
+            // The original merges the fields of the structure with those of a map, which has none.
+            return fail("reflect: call of reflect.Value.Field on map Value");
+        }
         if let (Some(Value::Map(existing)), Value::Map(value)) = (&existing, value)
             && existing.identity() != value.identity()
         {
@@ -136,8 +146,8 @@ fn merge(
                 continue;
             }
         }
-        if !target.element().takes(&value.type_of().unwrap_or(Type::Any)) {
-            let (own, wanted) = (value.type_name(), target.element());
+        if !target.element().takes(source.element()) {
+            let (own, wanted) = (source.element(), target.element());
             return fail(format!(
                 "reflect.Value.SetMapIndex: value of type {own} is not assignable to type {wanted}"
             ));
@@ -168,7 +178,10 @@ fn copy(context: &mut Context<'_>, value: &Value, depth: usize) -> Outcome {
     Ok(match value {
         Value::List(list) if !list.is_nil() => {
             let items = list.items().iter().map(|item| copy(context, item, depth + 1));
-            Value::List(List::typed(list.element().clone(), items.collect::<Result<_, _>>()?))
+            Value::List(List::typed(
+                list.element().clone(),
+                items.collect::<Result<_, _>>()?,
+            ))
         }
         Value::Map(map) if !map.is_nil() => {
             let new = Map::new(map.key().clone(), map.element().clone());
@@ -182,8 +195,12 @@ fn copy(context: &mut Context<'_>, value: &Value, depth: usize) -> Outcome {
 }
 
 fn wrong_type<T>(value: &Value, wanted: &str) -> Result<T, FunctionError> {
-    let kind = value.type_of().map_or_else(|| "nil".to_owned(), |kind| kind.to_string());
-    fail(format!("interface conversion: interface {{}} is {kind}, not {wanted}"))
+    let kind = value
+        .type_of()
+        .map_or_else(|| "nil".to_owned(), |kind| kind.to_string());
+    fail(format!(
+        "interface conversion: interface {{}} is {kind}, not {wanted}"
+    ))
 }
 
 fn as_dict(value: &Value) -> Result<&Map, FunctionError> {

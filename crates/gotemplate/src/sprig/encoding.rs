@@ -6,12 +6,20 @@ use crate::text::Text;
 use crate::value::{Arguments, Context, FunctionError, Value};
 
 pub(super) const TABLE: Table<'static> = &[
-    ("b64enc", "s:s", |_, a| Ok(BASE64.encode(a.text(0).as_bytes()).into())),
+    ("b64enc", "s:s", |_, a| {
+        Ok(BASE64.encode(a.text(0).as_bytes()).into())
+    }),
     ("b64dec", "s:s", |_, a| Ok(BASE64.decode_or_error(&a.text(0)))),
-    ("b32enc", "s:s", |_, a| Ok(BASE32.encode(a.text(0).as_bytes()).into())),
+    ("b32enc", "s:s", |_, a| {
+        Ok(BASE32.encode(a.text(0).as_bytes()).into())
+    }),
     ("b32dec", "s:s", |_, a| Ok(BASE32.decode_or_error(&a.text(0)))),
-    ("fromJson", "s:a", |c, a| Ok(decoded(c, &a.text(0))?.unwrap_or_default())),
-    ("mustFromJson", "s:a", |c, a| decoded(c, &a.text(0))?.map_err(FunctionError::new)),
+    ("fromJson", "s:a", |c, a| {
+        Ok(decoded(c, &a.text(0))?.unwrap_or_default())
+    }),
+    ("mustFromJson", "s:a", |c, a| {
+        decoded(c, &a.text(0))?.map_err(FunctionError::new)
+    }),
     ("toJson", "a:s", |c, a| or_empty(c, a, Style::Compact)),
     ("mustToJson", "a:s", |c, a| must(c, a, Style::Compact)),
     ("toPrettyJson", "a:s", |c, a| or_empty(c, a, Style::Pretty)),
@@ -34,7 +42,9 @@ fn or_empty(context: &mut Context<'_>, a: &Arguments<'_>, style: Style) -> Outco
 }
 
 fn must(context: &mut Context<'_>, a: &Arguments<'_>, style: Style) -> Outcome {
-    encode(context, a.value(0), style)?.map(Value::string).map_err(FunctionError::new)
+    encode(context, a.value(0), style)?
+        .map(Value::string)
+        .map_err(FunctionError::new)
 }
 
 /// An alphabet of two to the power of `bits` characters, of which `group` make whole bytes.
@@ -72,7 +82,9 @@ impl Alphabet {
             value <<= used as u32 * self.bits - count;
             for position in (0..used).rev() {
                 let index = value >> (position as u32 * self.bits) & ((1 << self.bits) - 1);
-                let character = usize::try_from(index).ok().and_then(|index| self.characters.get(index));
+                let character = usize::try_from(index)
+                    .ok()
+                    .and_then(|index| self.characters.get(index));
                 text.extend(character.map(|character| char::from(*character)));
             }
             text.extend(std::iter::repeat_n('=', self.group - used));
@@ -97,14 +109,14 @@ impl Alphabet {
             let (mut value, mut count) = (0_u64, 0_usize);
             while count < self.group {
                 let Some((at, byte)) = rest.next() else {
-                    return Err(text.len() - if self.group == 4 { count } else { 0 });
+                    return Err(text.len() - count);
                 };
                 if *byte == b'=' {
                     let mut padding = 1;
                     while count + padding < self.group {
                         match rest.next() {
                             Some((_, b'=')) => padding += 1,
-                            Some((other, _)) if self.group == 4 => return Err(other),
+                            Some((other, _)) if self.group == 4 => return Err(other - 1),
                             Some(_) => return Err(at),
                             None => return Err(text.len()),
                         }

@@ -14,14 +14,62 @@ pub(super) const TABLE: Table<'static> = &[
     ("mustPush", "aa:A", |c, a| push(c, a)),
     ("prepend", "aa:A", |c, a| prepend(c, a)),
     ("mustPrepend", "aa:A", |c, a| prepend(c, a)),
-    ("first", "a:a", |_, a| Ok(items(a.value(0), "find first on")?.first().cloned().unwrap_or_default())),
-    ("mustFirst", "a:a", |_, a| Ok(items(a.value(0), "find first on")?.first().cloned().unwrap_or_default())),
-    ("last", "a:a", |_, a| Ok(items(a.value(0), "find last on")?.last().cloned().unwrap_or_default())),
-    ("mustLast", "a:a", |_, a| Ok(items(a.value(0), "find last on")?.last().cloned().unwrap_or_default())),
-    ("rest", "a:A", |c, a| some(c, items(a.value(0), "find rest on")?.split_first().map(|(_, rest)| rest))),
-    ("mustRest", "a:A", |c, a| some(c, items(a.value(0), "find rest on")?.split_first().map(|(_, rest)| rest))),
-    ("initial", "a:A", |c, a| some(c, items(a.value(0), "find initial on")?.split_last().map(|(_, rest)| rest))),
-    ("mustInitial", "a:A", |c, a| some(c, items(a.value(0), "find initial on")?.split_last().map(|(_, rest)| rest))),
+    ("first", "a:a", |_, a| {
+        Ok(items(a.value(0), "find first on")?
+            .first()
+            .cloned()
+            .unwrap_or_default())
+    }),
+    ("mustFirst", "a:a", |_, a| {
+        Ok(items(a.value(0), "find first on")?
+            .first()
+            .cloned()
+            .unwrap_or_default())
+    }),
+    ("last", "a:a", |_, a| {
+        Ok(items(a.value(0), "find last on")?
+            .last()
+            .cloned()
+            .unwrap_or_default())
+    }),
+    ("mustLast", "a:a", |_, a| {
+        Ok(items(a.value(0), "find last on")?
+            .last()
+            .cloned()
+            .unwrap_or_default())
+    }),
+    ("rest", "a:A", |c, a| {
+        some(
+            c,
+            items(a.value(0), "find rest on")?
+                .split_first()
+                .map(|(_, rest)| rest),
+        )
+    }),
+    ("mustRest", "a:A", |c, a| {
+        some(
+            c,
+            items(a.value(0), "find rest on")?
+                .split_first()
+                .map(|(_, rest)| rest),
+        )
+    }),
+    ("initial", "a:A", |c, a| {
+        some(
+            c,
+            items(a.value(0), "find initial on")?
+                .split_last()
+                .map(|(_, rest)| rest),
+        )
+    }),
+    ("mustInitial", "a:A", |c, a| {
+        some(
+            c,
+            items(a.value(0), "find initial on")?
+                .split_last()
+                .map(|(_, rest)| rest),
+        )
+    }),
     ("reverse", "a:A", |c, a| reverse(c, a)),
     ("mustReverse", "a:A", |c, a| reverse(c, a)),
     ("compact", "a:A", |c, a| compact(c, a)),
@@ -38,14 +86,28 @@ pub(super) const TABLE: Table<'static> = &[
     ("chunk", "ia:C", |c, a| chunk(c, a)),
     ("mustChunk", "ia:C", |c, a| chunk(c, a)),
     ("default", "aa*:a", |_, a| {
-        Ok(a.from(1).first().filter(|value| value.truth()).unwrap_or(a.value(0)).clone())
+        Ok(a.from(1)
+            .first()
+            .filter(|value| value.truth())
+            .unwrap_or(a.value(0))
+            .clone())
     }),
     ("empty", "a:b", |_, a| Ok((!a.value(0).truth()).into())),
-    ("coalesce", "a*:a", |_, a| Ok(a.all().iter().find(|value| value.truth()).cloned().unwrap_or_default())),
+    ("coalesce", "a*:a", |_, a| {
+        Ok(a.all()
+            .iter()
+            .find(|value| value.truth())
+            .cloned()
+            .unwrap_or_default())
+    }),
     ("all", "a*:b", |_, a| Ok(a.all().iter().all(Value::truth).into())),
     ("any", "a*:b", |_, a| Ok(a.all().iter().any(Value::truth).into())),
-    ("ternary", "aab:a", |_, a| Ok(a.value(if a.bool(2) { 0 } else { 1 }).clone())),
-    ("shuffle", "s:s", |_, _| fail("shuffle draws random numbers: templates give the same result each time")),
+    ("ternary", "aab:a", |_, a| {
+        Ok(a.value(if a.bool(2) { 0 } else { 1 }).clone())
+    }),
+    ("shuffle", "s:s", |_, _| {
+        fail("shuffle draws random numbers: templates give the same result each time")
+    }),
 ];
 
 fn list_of<'v>(value: &'v Value, wrong: impl FnOnce(&str) -> String) -> Result<&'v List, FunctionError> {
@@ -87,12 +149,18 @@ fn prepend(context: &mut Context<'_>, a: &Arguments<'_>) -> Outcome {
 }
 
 fn reverse(context: &mut Context<'_>, a: &Arguments<'_>) -> Outcome {
-    let list = items(a.value(0), "find reverse on")?.iter().rev().cloned().collect();
+    let list = items(a.value(0), "find reverse on")?
+        .iter()
+        .rev()
+        .cloned()
+        .collect();
     any_list(context, list)
 }
 
 fn compact(context: &mut Context<'_>, a: &Arguments<'_>) -> Outcome {
-    let list = items(a.value(0), "compact on")?.iter().filter(|item| item.truth());
+    let list = items(a.value(0), "compact on")?
+        .iter()
+        .filter(|item| item.truth());
     any_list(context, list.cloned().collect())
 }
 
@@ -134,12 +202,17 @@ fn has(context: &mut Context<'_>, a: &Arguments<'_>) -> Outcome {
 }
 
 fn slice(context: &mut Context<'_>, a: &Arguments<'_>) -> Outcome {
-    let list = list_of(a.value(0), |kind| format!("list should be type of slice or array but {kind}"))?;
+    let list = list_of(a.value(0), |kind| {
+        format!("list should be type of slice or array but {kind}")
+    })?;
     if list.is_empty() {
         return Ok(Value::Nil);
     }
     let start = a.from(1).first().map_or(0, to_int);
-    let end = a.from(2).first().map_or_else(|| i64::try_from(list.len()).unwrap_or(i64::MAX), to_int);
+    let end = a
+        .from(2)
+        .first()
+        .map_or_else(|| i64::try_from(list.len()).unwrap_or(i64::MAX), to_int);
     let range = usize::try_from(start).ok().zip(usize::try_from(end).ok());
     let Some(items) = range.and_then(|(start, end)| list.items().get(start..end)) else {
         return fail("reflect.Value.Slice: slice index out of bounds");

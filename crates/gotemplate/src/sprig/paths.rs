@@ -4,25 +4,47 @@ use super::Table;
 use crate::value::Value;
 
 pub(super) const TABLE: Table<'static> = &[
-    ("base", "s:s", |_, a| Ok(Value::string(base(a.text(0).as_bytes())))),
-    ("osBase", "s:s", |_, a| Ok(Value::string(base(a.text(0).as_bytes())))),
+    ("base", "s:s", |_, a| {
+        Ok(Value::string(base(a.text(0).as_bytes())))
+    }),
+    ("osBase", "s:s", |_, a| {
+        Ok(Value::string(base(a.text(0).as_bytes())))
+    }),
     ("dir", "s:s", |_, a| Ok(Value::string(dir(a.text(0).as_bytes())))),
-    ("osDir", "s:s", |_, a| Ok(Value::string(dir(a.text(0).as_bytes())))),
-    ("clean", "s:s", |_, a| Ok(Value::string(clean(a.text(0).as_bytes())))),
-    ("osClean", "s:s", |_, a| Ok(Value::string(clean(a.text(0).as_bytes())))),
+    ("osDir", "s:s", |_, a| {
+        Ok(Value::string(dir(a.text(0).as_bytes())))
+    }),
+    ("clean", "s:s", |_, a| {
+        Ok(Value::string(clean(a.text(0).as_bytes())))
+    }),
+    ("osClean", "s:s", |_, a| {
+        Ok(Value::string(clean(a.text(0).as_bytes())))
+    }),
     ("ext", "s:s", |_, a| Ok(Value::string(ext(a.text(0).as_bytes())))),
-    ("osExt", "s:s", |_, a| Ok(Value::string(ext(a.text(0).as_bytes())))),
-    ("isAbs", "s:b", |_, a| Ok(a.text(0).as_bytes().starts_with(b"/").into())),
-    ("osIsAbs", "s:b", |_, a| Ok(a.text(0).as_bytes().starts_with(b"/").into())),
+    ("osExt", "s:s", |_, a| {
+        Ok(Value::string(ext(a.text(0).as_bytes())))
+    }),
+    ("isAbs", "s:b", |_, a| {
+        Ok(a.text(0).as_bytes().starts_with(b"/").into())
+    }),
+    ("osIsAbs", "s:b", |_, a| {
+        Ok(a.text(0).as_bytes().starts_with(b"/").into())
+    }),
 ];
 
 fn base(path: &[u8]) -> &[u8] {
     if path.is_empty() {
         return b".";
     }
-    let end = path.iter().rposition(|byte| *byte != b'/').map_or(0, |last| last + 1);
+    let end = path
+        .iter()
+        .rposition(|byte| *byte != b'/')
+        .map_or(0, |last| last + 1);
     let path = path.get(..end).unwrap_or_default();
-    let start = path.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
+    let start = path
+        .iter()
+        .rposition(|byte| *byte == b'/')
+        .map_or(0, |slash| slash + 1);
     match path.get(start..) {
         Some([]) | None => b"/",
         Some(name) => name,
@@ -30,7 +52,10 @@ fn base(path: &[u8]) -> &[u8] {
 }
 
 fn dir(path: &[u8]) -> Vec<u8> {
-    let end = path.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
+    let end = path
+        .iter()
+        .rposition(|byte| *byte == b'/')
+        .map_or(0, |slash| slash + 1);
     clean(path.get(..end).unwrap_or_default())
 }
 

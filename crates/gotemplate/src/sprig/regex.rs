@@ -14,18 +14,30 @@ pub(super) const TABLE: Table<'static> = &[
         let matches = matches_text(c, a)?;
         Ok(matches.unwrap_or(false).into())
     }),
-    ("mustRegexMatch", "ss:b", |c, a| Ok(matches_text(c, a)?.map_err(refused)?.into())),
+    ("mustRegexMatch", "ss:b", |c, a| {
+        Ok(matches_text(c, a)?.map_err(refused)?.into())
+    }),
     ("regexFindAll", "ssi:S", |c, a| find_all(c, a, panicked)),
     ("mustRegexFindAll", "ssi:S", |c, a| find_all(c, a, refused)),
     ("regexFind", "ss:s", |c, a| find(c, a, panicked)),
     ("mustRegexFind", "ss:s", |c, a| find(c, a, refused)),
-    ("regexReplaceAll", "sss:s", |c, a| replace_all(c, a, false, panicked)),
-    ("mustRegexReplaceAll", "sss:s", |c, a| replace_all(c, a, false, refused)),
-    ("regexReplaceAllLiteral", "sss:s", |c, a| replace_all(c, a, true, panicked)),
-    ("mustRegexReplaceAllLiteral", "sss:s", |c, a| replace_all(c, a, true, refused)),
+    ("regexReplaceAll", "sss:s", |c, a| {
+        replace_all(c, a, false, panicked)
+    }),
+    ("mustRegexReplaceAll", "sss:s", |c, a| {
+        replace_all(c, a, false, refused)
+    }),
+    ("regexReplaceAllLiteral", "sss:s", |c, a| {
+        replace_all(c, a, true, panicked)
+    }),
+    ("mustRegexReplaceAllLiteral", "sss:s", |c, a| {
+        replace_all(c, a, true, refused)
+    }),
     ("regexSplit", "ssi:S", |c, a| split(c, a, panicked)),
     ("mustRegexSplit", "ssi:S", |c, a| split(c, a, refused)),
-    ("regexQuoteMeta", "s:s", |_, a| Ok(quote_meta(&a.text(0).to_string_lossy()).into())),
+    ("regexQuoteMeta", "s:s", |_, a| {
+        Ok(quote_meta(&a.text(0).to_string_lossy()).into())
+    }),
 ];
 
 /// What a wrong pattern becomes: a pattern and why it is wrong.
@@ -39,7 +51,11 @@ fn refused((_, reason): Fault) -> FunctionError {
 
 /// Go's message where a function panics.
 fn panicked((pattern, reason): Fault) -> FunctionError {
-    let pattern = if can_backquote(pattern.as_bytes()) { format!("`{pattern}`") } else { quoted(&pattern) };
+    let pattern = if can_backquote(pattern.as_bytes()) {
+        format!("`{pattern}`")
+    } else {
+        quoted(&pattern)
+    };
     FunctionError::new(format!("regexp: Compile({pattern}): {reason}"))
 }
 
@@ -81,7 +97,10 @@ fn find(context: &mut Context<'_>, a: &Arguments<'_>, on_fault: OnFault) -> Outc
     let text = a.text(1);
     let text = text.to_string_lossy();
     let found = regex.find_iter(&text).next();
-    Ok(found.and_then(|(start, end)| text.get(start..end)).unwrap_or_default().into())
+    Ok(found
+        .and_then(|(start, end)| text.get(start..end))
+        .unwrap_or_default()
+        .into())
 }
 
 fn replace_all(context: &mut Context<'_>, a: &Arguments<'_>, is_literal: bool, on_fault: OnFault) -> Outcome {
@@ -108,7 +127,10 @@ fn replace_all(context: &mut Context<'_>, a: &Arguments<'_>, is_literal: bool, o
             out.push_str(&new);
         }
         last_end = end;
-        let width = text.get(search..).and_then(|rest| rest.chars().next()).map_or(1, char::len_utf8);
+        let width = text
+            .get(search..)
+            .and_then(|rest| rest.chars().next())
+            .map_or(1, char::len_utf8);
         search = if search + width > end { search + width } else { end };
     }
     out.push_str(text.get(last_end..).unwrap_or_default());

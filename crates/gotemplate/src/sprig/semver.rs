@@ -15,9 +15,10 @@ pub(super) const TABLE: Table<'static> = &[
 ];
 
 fn compare(range: &Text, version: &Text) -> Outcome {
-    let range: Range = range.to_string_lossy().parse().map_err(|error: fluxbot_semver::InvalidRange| {
-        FunctionError::new(error.to_string())
-    })?;
+    let range: Range = range
+        .to_string_lossy()
+        .parse()
+        .map_err(|error: fluxbot_semver::InvalidRange| FunctionError::new(error.to_string()))?;
     let version = version.to_string_lossy();
     let version = Version::parse(&version).map_err(|error| FunctionError::new(error.to_string()))?;
     Ok(range.admits(&version).into())

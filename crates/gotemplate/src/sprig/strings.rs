@@ -11,37 +11,63 @@ use crate::value::{Arguments, Context, FunctionError, Key, List, Map, Type, Valu
 
 pub(super) const TABLE: Table<'static> = &[
     ("hello", ":s", |_, _| Ok("Hello!".into())),
-    ("trim", "s:s", |_, a| Ok(Value::string(trim_space(a.text(0).as_bytes())))),
+    ("trim", "s:s", |_, a| {
+        Ok(Value::string(trim_space(a.text(0).as_bytes())))
+    }),
     ("upper", "s:s", |_, a| Ok(mapped(&a.text(0), to_upper))),
     ("lower", "s:s", |_, a| Ok(mapped(&a.text(0), to_lower))),
     ("title", "s:s", |_, a| Ok(title(&a.text(0)))),
     ("trunc", "is:s", |_, a| Ok(truncated(a.int(0), &a.text(1)))),
-    ("substr", "iis:s", |_, a| substring(a.int(0), a.int(1), &a.text(2))),
+    ("substr", "iis:s", |_, a| {
+        substring(a.int(0), a.int(1), &a.text(2))
+    }),
     ("repeat", "is:s", |c, a| repeat(c, a.int(0), &a.text(1))),
     ("trimall", "ss:s", |_, a| Ok(trim_all(&a.text(0), &a.text(1)))),
     ("trimAll", "ss:s", |_, a| Ok(trim_all(&a.text(0), &a.text(1)))),
     ("trimSuffix", "ss:s", |_, a| {
         let (suffix, text) = (a.text(0), a.text(1));
-        Ok(Value::string(text.as_bytes().strip_suffix(suffix.as_bytes()).unwrap_or(text.as_bytes())))
+        Ok(Value::string(
+            text.as_bytes()
+                .strip_suffix(suffix.as_bytes())
+                .unwrap_or(text.as_bytes()),
+        ))
     }),
     ("trimPrefix", "ss:s", |_, a| {
         let (prefix, text) = (a.text(0), a.text(1));
-        Ok(Value::string(text.as_bytes().strip_prefix(prefix.as_bytes()).unwrap_or(text.as_bytes())))
+        Ok(Value::string(
+            text.as_bytes()
+                .strip_prefix(prefix.as_bytes())
+                .unwrap_or(text.as_bytes()),
+        ))
     }),
-    ("contains", "ss:b", |_, a| Ok(find(a.text(1).as_bytes(), a.text(0).as_bytes()).is_some().into())),
-    ("hasPrefix", "ss:b", |_, a| Ok(a.text(1).as_bytes().starts_with(a.text(0).as_bytes()).into())),
-    ("hasSuffix", "ss:b", |_, a| Ok(a.text(1).as_bytes().ends_with(a.text(0).as_bytes()).into())),
+    ("contains", "ss:b", |_, a| {
+        Ok(find(a.text(1).as_bytes(), a.text(0).as_bytes()).is_some().into())
+    }),
+    ("hasPrefix", "ss:b", |_, a| {
+        Ok(a.text(1).as_bytes().starts_with(a.text(0).as_bytes()).into())
+    }),
+    ("hasSuffix", "ss:b", |_, a| {
+        Ok(a.text(1).as_bytes().ends_with(a.text(0).as_bytes()).into())
+    }),
     ("quote", "a*:s", quoted),
     ("squote", "a*:s", single_quoted),
     ("cat", "a*:s", cat),
     ("indent", "is:s", |c, a| indent(c, "", a)),
     ("nindent", "is:s", |c, a| indent(c, "\n", a)),
-    ("replace", "sss:s", |c, a| replace(c, &a.text(0), &a.text(1), &a.text(2))),
-    ("plural", "ssi:s", |_, a| Ok(a.value(if a.int(2) == 1 { 0 } else { 1 }).clone())),
+    ("replace", "sss:s", |c, a| {
+        replace(c, &a.text(0), &a.text(1), &a.text(2))
+    }),
+    ("plural", "ssi:s", |_, a| {
+        Ok(a.value(if a.int(2) == 1 { 0 } else { 1 }).clone())
+    }),
     ("toString", "a:s", |c, a| Ok(to_text(c, a.value(0))?.into())),
-    ("toStrings", "a:S", |c, a| Ok(Value::List(List::strings(to_texts(c, a.value(0))?)))),
+    ("toStrings", "a:S", |c, a| {
+        Ok(Value::List(List::strings(to_texts(c, a.value(0))?)))
+    }),
     ("split", "ss:M", |c, a| split_map(c, &a.text(0), -1, &a.text(1))),
-    ("splitn", "sis:M", |c, a| split_map(c, &a.text(0), a.int(1), &a.text(2))),
+    ("splitn", "sis:M", |c, a| {
+        split_map(c, &a.text(0), a.int(1), &a.text(2))
+    }),
     ("splitList", "ss:S", |c, a| {
         let parts = split(&a.text(1), &a.text(0), -1);
         room(c, parts.len())?;
@@ -109,7 +135,10 @@ fn truncated(count: i64, text: &Text) -> Value {
     let bytes = text.as_bytes();
     let wanted = usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX);
     let kept = if count < 0 {
-        bytes.len().checked_sub(wanted).and_then(|start| bytes.get(start..))
+        bytes
+            .len()
+            .checked_sub(wanted)
+            .and_then(|start| bytes.get(start..))
     } else {
         bytes.get(..wanted)
     };
@@ -147,7 +176,11 @@ fn repetitions(count: i64) -> Result<usize, FunctionError> {
 fn repeat(context: &mut Context<'_>, count: i64, text: &Text) -> Outcome {
     let length = repetitions(count)?.saturating_mul(text.len());
     context.reserve(length)?;
-    Ok(Value::string(text.as_bytes().repeat(if text.is_empty() { 0 } else { repetitions(count)? })))
+    Ok(Value::string(text.as_bytes().repeat(if text.is_empty() {
+        0
+    } else {
+        repetitions(count)?
+    })))
 }
 
 /// The arguments without nil.
@@ -234,7 +267,11 @@ fn split(text: &Text, separator: &Text, limit: i64) -> Vec<Text> {
     let mut rest = text.as_bytes();
     if separator.is_empty() {
         while let Some(rune) = first_rune(rest) {
-            let width = if parts.len() + 1 == limit { rest.len() } else { rune.width };
+            let width = if parts.len() + 1 == limit {
+                rest.len()
+            } else {
+                rune.width
+            };
             parts.push(Text::from(rest.get(..width).unwrap_or_default()));
             rest = rest.get(width..).unwrap_or_default();
         }

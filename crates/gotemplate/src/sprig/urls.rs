@@ -138,10 +138,14 @@ impl Address {
                 return Err("first path segment in URL cannot contain colon".to_owned());
             }
         }
-        let has_authority = rest.starts_with(b"//") && (!parsed.scheme.is_empty() || !rest.starts_with(b"///"));
+        let has_authority =
+            rest.starts_with(b"//") && (!parsed.scheme.is_empty() || !rest.starts_with(b"///"));
         if has_authority {
             let authority = rest.get(2..).unwrap_or_default();
-            let end = authority.iter().position(|byte| *byte == b'/').unwrap_or(authority.len());
+            let end = authority
+                .iter()
+                .position(|byte| *byte == b'/')
+                .unwrap_or(authority.len());
             let (authority, path) = authority.split_at(end);
             parsed.authority(authority)?;
             rest = path;
@@ -162,7 +166,9 @@ impl Address {
             return Err("net/url: invalid userinfo".to_owned());
         }
         let (name, password) = cut(user, b':');
-        let password = password.map(|password| unescape(password, Part::User)).transpose();
+        let password = password
+            .map(|password| unescape(password, Part::User))
+            .transpose();
         self.user = Some((unescape(name, Part::User)?, password?));
         Ok(())
     }
@@ -265,7 +271,10 @@ fn is_port(text: &[u8]) -> bool {
 }
 
 fn bad_port<T>(port: &[u8]) -> Result<T, String> {
-    Err(format!("invalid port {} after host", quoted(&String::from_utf8_lossy(port))))
+    Err(format!(
+        "invalid port {} after host",
+        quoted(&String::from_utf8_lossy(port))
+    ))
 }
 
 fn host(scheme: &[u8], host: &[u8]) -> Result<Vec<u8>, String> {
@@ -304,7 +313,14 @@ fn ip_literal(host: &[u8]) -> Result<Vec<u8>, String> {
         let shown = quoted(&String::from_utf8_lossy(&address));
         return Err(format!("invalid host: ParseAddr({shown}): unable to parse IP"));
     }
-    Ok([b"[".as_slice(), &address, &unescape(zone, Part::Zone)?, b"]", port].concat())
+    Ok([
+        b"[".as_slice(),
+        &address,
+        &unescape(zone, Part::Zone)?,
+        b"]",
+        port,
+    ]
+    .concat())
 }
 
 fn url_parse(_: &mut Context<'_>, a: &Arguments<'_>) -> Outcome {
@@ -329,7 +345,9 @@ fn member(map: &Map, key: &str) -> Result<Vec<u8>, FunctionError> {
         Some(Value::Nil) => Err(FunctionError::nil_dereference()),
         Some(value) => {
             let kind = value.kind_name();
-            fail(format!("unable to parse {key} key, must be of type string, but {kind} found"))
+            fail(format!(
+                "unable to parse {key} key, must be of type string, but {kind} found"
+            ))
         }
     }
 }

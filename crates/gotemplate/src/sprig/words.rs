@@ -9,19 +9,31 @@ use crate::value::{Context, Value};
 pub(super) const TABLE: Table<'static> = &[
     ("abbrev", "is:s", |_, a| {
         let (width, text) = (a.int(0), a.text(1));
-        Ok(if width < 4 { text.into() } else { abbreviated(&text, 0, width) })
+        Ok(if width < 4 {
+            text.into()
+        } else {
+            abbreviated(&text, 0, width)
+        })
     }),
     ("abbrevboth", "iis:s", |_, a| {
         let (left, right, text) = (a.int(0), a.int(1), a.text(2));
         let is_short = right < 4 || left > 0 && right < 7;
-        Ok(if is_short { text.into() } else { abbreviated(&text, left, right) })
+        Ok(if is_short {
+            text.into()
+        } else {
+            abbreviated(&text, left, right)
+        })
     }),
     ("nospace", "s:s", |_, a| Ok(without_space(&a.text(0)))),
     ("initials", "s:s", |_, a| Ok(initials(&a.text(0)))),
     ("untitle", "s:s", |_, a| Ok(untitle(&a.text(0)))),
     ("swapcase", "s:s", |_, a| Ok(swap_case(&a.text(0)))),
-    ("wrap", "is:s", |c, a| wrap(c, &a.text(1), a.int(0), &Text::default(), false)),
-    ("wrapWith", "iss:s", |c, a| wrap(c, &a.text(2), a.int(0), &a.text(1), true)),
+    ("wrap", "is:s", |c, a| {
+        wrap(c, &a.text(1), a.int(0), &Text::default(), false)
+    }),
+    ("wrapWith", "iss:s", |c, a| {
+        wrap(c, &a.text(2), a.int(0), &a.text(1), true)
+    }),
 ];
 
 /// At most `width` bytes from `offset` on, with dots for what is left out.
@@ -115,7 +127,11 @@ fn swap_case(text: &Text) -> Value {
             after_space = false;
             to_lower(c)
         } else if is_lower(c) {
-            if std::mem::take(&mut after_space) { to_title(c) } else { to_upper(c) }
+            if std::mem::take(&mut after_space) {
+                to_title(c)
+            } else {
+                to_upper(c)
+            }
         } else {
             after_space = is_space(c);
             c
@@ -127,7 +143,11 @@ fn swap_case(text: &Text) -> Value {
 
 /// Lines of at most `width` bytes, broken at spaces; longer words are broken when `breaks_words`.
 fn wrap(context: &mut Context<'_>, text: &Text, width: i64, newline: &Text, breaks_words: bool) -> Outcome {
-    let newline: &[u8] = if newline.is_empty() { b"\n" } else { newline.as_bytes() };
+    let newline: &[u8] = if newline.is_empty() {
+        b"\n"
+    } else {
+        newline.as_bytes()
+    };
     let width = usize::try_from(width.max(1)).unwrap_or(usize::MAX);
     let mut out = Buffer::new(context);
     let mut rest = text.as_bytes();
@@ -142,7 +162,12 @@ fn wrap(context: &mut Context<'_>, text: &Text, width: i64, newline: &Text, brea
                 return None;
             }
             let behind = rest.get(width..).unwrap_or_default();
-            Some(behind.iter().position(|byte| *byte == b' ').map_or(rest.len(), |at| at + width))
+            Some(
+                behind
+                    .iter()
+                    .position(|byte| *byte == b' ')
+                    .map_or(rest.len(), |at| at + width),
+            )
         });
         let (end, skipped) = match space {
             Some(end) if end == rest.len() => {

@@ -56,7 +56,11 @@ const fn rank(value: &Value) -> u8 {
 }
 
 /// `reflect.DeepEqual`: the same types and the same contents.
-pub(crate) fn deep_equal(context: &mut Context<'_>, one: &Value, other: &Value) -> Result<bool, FunctionError> {
+pub(crate) fn deep_equal(
+    context: &mut Context<'_>,
+    one: &Value,
+    other: &Value,
+) -> Result<bool, FunctionError> {
     equal_at(context, one, other, 0)
 }
 
@@ -79,7 +83,8 @@ fn equal_at(
         (Value::Float(kind, one), Value::Float(other_kind, other)) => kind == other_kind && one == other,
         (Value::String(one), Value::String(other)) => one == other,
         (Value::List(one), Value::List(other)) => {
-            if one.element() != other.element() || one.is_nil() != other.is_nil() || one.len() != other.len() {
+            if one.element() != other.element() || one.is_nil() != other.is_nil() || one.len() != other.len()
+            {
                 return Ok(false);
             }
             if one.identity() == other.identity() {
@@ -93,7 +98,8 @@ fn equal_at(
             true
         }
         (Value::Map(one), Value::Map(other)) => {
-            if one.key() != other.key() || one.element() != other.element() || one.is_nil() != other.is_nil() {
+            if one.key() != other.key() || one.element() != other.element() || one.is_nil() != other.is_nil()
+            {
                 return Ok(false);
             }
             if one.identity() == other.identity() {
@@ -127,7 +133,10 @@ fn equal_at(
 }
 
 /// The lists and maps within a value by their places in memory, itself included.
-pub(crate) fn nodes_within(context: &mut Context<'_>, value: &Value) -> Result<HashSet<usize>, FunctionError> {
+pub(crate) fn nodes_within(
+    context: &mut Context<'_>,
+    value: &Value,
+) -> Result<HashSet<usize>, FunctionError> {
     let mut seen = HashSet::new();
     let mut pending = vec![value.clone()];
     while let Some(value) = pending.pop() {

@@ -70,14 +70,28 @@ impl Function {
     }
 
     /// Calls the function with arguments that the caller has checked.
-    pub(crate) fn call(&self, context: &mut Context<'_>, arguments: &[Value]) -> Result<Value, FunctionError> {
+    pub(crate) fn call(
+        &self,
+        context: &mut Context<'_>,
+        arguments: &[Value],
+    ) -> Result<Value, FunctionError> {
         (self.body)(context, &Arguments(arguments))
     }
 
     /// The type as Go prints it.
     pub(crate) fn type_name(&self) -> String {
-        let mut parameters: Vec<String> = self.signature.parameters.iter().map(ToString::to_string).collect();
-        parameters.extend(self.signature.variadic.iter().map(|variadic| format!("...{variadic}")));
+        let mut parameters: Vec<String> = self
+            .signature
+            .parameters
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        parameters.extend(
+            self.signature
+                .variadic
+                .iter()
+                .map(|variadic| format!("...{variadic}")),
+        );
         format!("func({}) {}", parameters.join(", "), self.signature.result)
     }
 }
@@ -125,7 +139,9 @@ pub struct Context<'a> {
 
 impl fmt::Debug for Context<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Context").field("depth", &self.depth).finish_non_exhaustive()
+        f.debug_struct("Context")
+            .field("depth", &self.depth)
+            .finish_non_exhaustive()
     }
 }
 

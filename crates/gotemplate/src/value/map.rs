@@ -154,13 +154,17 @@ impl Map {
     ///
     /// The value must not contain this map: such a map can neither be printed nor freed. Functions of templates refuse it.
     pub fn insert(&self, key: Key, value: Value) {
-        let replaced = self.lock().and_then(|mut tree| Arc::make_mut(&mut tree).insert(key, value));
+        let replaced = self
+            .lock()
+            .and_then(|mut tree| Arc::make_mut(&mut tree).insert(key, value));
         drop(replaced);
     }
 
     /// Removes a key.
     pub fn remove(&self, key: &Key) {
-        let removed = self.lock().and_then(|mut tree| Arc::make_mut(&mut tree).remove(key));
+        let removed = self
+            .lock()
+            .and_then(|mut tree| Arc::make_mut(&mut tree).remove(key));
         drop(removed);
     }
 

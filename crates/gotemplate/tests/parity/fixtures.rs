@@ -51,7 +51,12 @@ impl Object for User {
         })
     }
 
-    fn call(&self, name: &str, _: &mut Context<'_>, arguments: &Arguments<'_>) -> Result<Value, FunctionError> {
+    fn call(
+        &self,
+        name: &str,
+        _: &mut Context<'_>,
+        arguments: &Arguments<'_>,
+    ) -> Result<Value, FunctionError> {
         Ok(match name {
             "Greet" => format!("{}, {}", arguments.text(0).to_string_lossy(), self.name).into(),
             "Sum" => Value::int(self.age + (0..arguments.all().len()).map(|i| arguments.int(i)).sum::<i64>()),
@@ -152,7 +157,10 @@ fn typed(kind: &str, content: &Json) -> Value {
         "$strings" => Value::List(List::strings(strings(content))),
         "$ints" => {
             let items = content.as_array().unwrap().iter();
-            Value::List(List::typed(INT, items.map(|item| Value::int(item.as_i64().unwrap())).collect()))
+            Value::List(List::typed(
+                INT,
+                items.map(|item| Value::int(item.as_i64().unwrap())).collect(),
+            ))
         }
         "$map" => string_map(
             members().map(|(key, item)| (Key::from(key.as_str()), item.as_str().unwrap().into())),
@@ -162,7 +170,8 @@ fn typed(kind: &str, content: &Json) -> Value {
         "$maps" => {
             let inner = |item: &Json| {
                 let numbers = item.as_object().unwrap().iter();
-                let numbers = numbers.map(|(key, n)| (Key::from(key.as_str()), Value::int(n.as_i64().unwrap())));
+                let numbers =
+                    numbers.map(|(key, n)| (Key::from(key.as_str()), Value::int(n.as_i64().unwrap())));
                 string_map(numbers, Type::String, INT)
             };
             string_map(
@@ -206,7 +215,9 @@ fn typed(kind: &str, content: &Json) -> Value {
 
 fn function(name: &str) -> Function {
     match name {
-        "add" => Function::new(Signature::new([INT, INT], INT), |_, a| Ok(Value::int(a.int(0) + a.int(1)))),
+        "add" => Function::new(Signature::new([INT, INT], INT), |_, a| {
+            Ok(Value::int(a.int(0) + a.int(1)))
+        }),
         "join" => Function::new(
             Signature::new([Type::String], Type::String).with_variadic(Type::String),
             |_, a| {
@@ -216,6 +227,8 @@ fn function(name: &str) -> Function {
                 Ok(parts.join(&a.text(0).to_string_lossy()).into())
             },
         ),
-        _ => Function::new(Signature::new([], Type::String), |_, _| Err(FunctionError::new("it fails"))),
+        _ => Function::new(Signature::new([], Type::String), |_, _| {
+            Err(FunctionError::new("it fails"))
+        }),
     }
 }

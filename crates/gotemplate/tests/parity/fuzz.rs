@@ -25,26 +25,112 @@ impl Dice {
 }
 
 const PATHS: &[&str] = &[
-    ".a", ".b", ".c", ".t", ".n", ".e", ".l", ".m", ".s", ".i", ".ms", ".mm", ".im", ".u", ".id", ".ids", ".i8", ".u8",
-    ".f32", ".nl", ".nm", ".by", ".uni", ".m.k", ".m.in.deep", ".u.Name", ".u.Tags", ".u.Extra", ".missing", ".m.zz.y", "$.a",
+    ".a",
+    ".b",
+    ".c",
+    ".t",
+    ".n",
+    ".e",
+    ".l",
+    ".m",
+    ".s",
+    ".i",
+    ".ms",
+    ".mm",
+    ".im",
+    ".u",
+    ".id",
+    ".ids",
+    ".i8",
+    ".u8",
+    ".f32",
+    ".nl",
+    ".nm",
+    ".by",
+    ".uni",
+    ".m.k",
+    ".m.in.deep",
+    ".u.Name",
+    ".u.Tags",
+    ".u.Extra",
+    ".missing",
+    ".m.zz.y",
+    "$.a",
     ".",
 ];
 
 const LITERALS: &[&str] = &[
-    "1", "0", "-3", "2.5", "1e3", "0x1F", "'x'", "\"\"", "\"abc\"", "\"a b,c\"", "\"héé \\n\\\"q\"", "`raw`", "true", "false",
-    "nil", "\"%v|%5d|%-6s|%q\"", "\"[a-c]+\"", "\"2006-01-02\"", "\"12\"", "\"{\\\"k\\\":[1,2]}\"", "5",
+    "1",
+    "0",
+    "-3",
+    "2.5",
+    "1e3",
+    "0x1F",
+    "'x'",
+    "\"\"",
+    "\"abc\"",
+    "\"a b,c\"",
+    "\"héé \\n\\\"q\"",
+    "`raw`",
+    "true",
+    "false",
+    "nil",
+    "\"%v|%5d|%-6s|%q\"",
+    "\"[a-c]+\"",
+    "\"2006-01-02\"",
+    "\"12\"",
+    "\"{\\\"k\\\":[1,2]}\"",
+    "5",
 ];
 
 /// Functions whose answer depends on chance, or on the order of Go's maps, or that run long.
 const LEFT_OUT: &[&str] = &[
-    "ago", "bcrypt", "buildCustomCert", "decryptAES", "derivePassword", "encryptAES", "genCA", "genCAWithKey",
-    "genPrivateKey", "genSelfSignedCert", "genSelfSignedCertWithKey", "genSignedCert", "genSignedCertWithKey", "htpasswd",
-    "keys", "randInt", "shuffle", "values", "call", "slice", "repeat", "until", "untilStep", "seq", "indent", "nindent",
+    "ago",
+    "bcrypt",
+    "buildCustomCert",
+    "decryptAES",
+    "derivePassword",
+    "encryptAES",
+    "genCA",
+    "genCAWithKey",
+    "genPrivateKey",
+    "genSelfSignedCert",
+    "genSelfSignedCertWithKey",
+    "genSignedCert",
+    "genSignedCertWithKey",
+    "htpasswd",
+    "keys",
+    "randInt",
+    "shuffle",
+    "values",
+    "call",
+    "slice",
+    "repeat",
+    "until",
+    "untilStep",
+    "seq",
+    "indent",
+    "nindent",
 ];
 
 const BUILTINS: &[(&str, usize)] = &[
-    ("print", 3), ("println", 2), ("printf", 3), ("len", 1), ("index", 2), ("not", 1), ("and", 3), ("or", 3), ("eq", 2),
-    ("ne", 2), ("lt", 2), ("le", 2), ("gt", 2), ("ge", 2), ("html", 1), ("js", 1), ("urlquery", 1),
+    ("print", 3),
+    ("println", 2),
+    ("printf", 3),
+    ("len", 1),
+    ("index", 2),
+    ("not", 1),
+    ("and", 3),
+    ("or", 3),
+    ("eq", 2),
+    ("ne", 2),
+    ("lt", 2),
+    ("le", 2),
+    ("gt", 2),
+    ("ge", 2),
+    ("html", 1),
+    ("js", 1),
+    ("urlquery", 1),
 ];
 
 struct Generator {
@@ -82,7 +168,16 @@ impl Generator {
             return self.operand(depth);
         }
         let options: &[&str] = match kind {
-            Some(Type::String) => &["\"abc\"", ".b", ".e", ".uni", ".u.Name", "\"a-b_C d1\"", "\",\"", "`^[a-z]+`"],
+            Some(Type::String) => &[
+                "\"abc\"",
+                ".b",
+                ".e",
+                ".uni",
+                ".u.Name",
+                "\"a-b_C d1\"",
+                "\",\"",
+                "`^[a-z]+`",
+            ],
             Some(Type::Int(_)) => &["1", "0", "-1", "3", "7", ".a"],
             Some(Type::Float(_)) => &["1", "0.5", ".c"],
             Some(Type::Bool) => &["true", "false", ".t"],
@@ -104,7 +199,11 @@ impl Generator {
         let index = self.dice.roll(self.names.len());
         let name = self.names[index].clone();
         let signature = self.functions.get(&name).unwrap().signature().clone();
-        let extra = if signature.variadic.is_some() { self.dice.roll(3) } else { 0 };
+        let extra = if signature.variadic.is_some() {
+            self.dice.roll(3)
+        } else {
+            0
+        };
         let mut text = name;
         for index in 0..(signature.parameters.len() + extra).saturating_sub(usize::from(is_piped)) {
             let kind = signature.parameters.get(index).or(signature.variadic.as_ref());
@@ -114,7 +213,11 @@ impl Generator {
     }
 
     fn pipeline(&mut self, depth: usize) -> String {
-        let mut text = if self.dice.roll(3) == 0 { self.operand(depth) } else { self.call(depth, false) };
+        let mut text = if self.dice.roll(3) == 0 {
+            self.operand(depth)
+        } else {
+            self.call(depth, false)
+        };
         while depth < 4 && self.dice.roll(4) == 0 {
             let _ = write!(text, " | {}", self.call(depth, true));
         }
@@ -127,13 +230,23 @@ impl Generator {
             let pipe = self.pipeline(depth);
             let open = *self.dice.pick(&["{{", "{{", "{{", "{{- "]);
             let close = *self.dice.pick(&["}}", "}}", "}}", " -}}"]);
-            let body = if depth < 3 { self.template(depth + 1) } else { "b".to_owned() };
+            let body = if depth < 3 {
+                self.template(depth + 1)
+            } else {
+                "b".to_owned()
+            };
             let _ = match self.dice.roll(12) {
                 0 => write!(text, "{{{{if {pipe}}}}}{body}{{{{else}}}}e{{{{end}}}}"),
                 1 => write!(text, "{{{{with {pipe}}}}}{body}{{{{else}}}}e{{{{end}}}}"),
                 2 => write!(text, "{{{{range {pipe}}}}}{body};{{{{else}}}}e{{{{end}}}}"),
-                3 => write!(text, "{{{{range $k, $v := {pipe}}}}}{{{{$k}}}}={{{{$v}}}};{{{{end}}}}"),
-                4 => write!(text, "{open}$x := {pipe}{close}{{{{$x}}}}{{{{printf \"%T %#v\" $x $x}}}}"),
+                3 => write!(
+                    text,
+                    "{{{{range $k, $v := {pipe}}}}}{{{{$k}}}}={{{{$v}}}};{{{{end}}}}"
+                ),
+                4 => write!(
+                    text,
+                    "{open}$x := {pipe}{close}{{{{$x}}}}{{{{printf \"%T %#v\" $x $x}}}}"
+                ),
                 5 => write!(text, " text\n {open}/* c */{close} "),
                 _ => write!(text, "{open}{pipe}{close}"),
             };
@@ -184,6 +297,9 @@ fn random_templates_give_what_they_give_in_go() {
     }
     drop(questions);
     original.wait().unwrap();
-    println!("{count} cases, of which {failed} are errors; {} differ", different.len());
+    println!(
+        "{count} cases, of which {failed} are errors; {} differ",
+        different.len()
+    );
     assert!(different.is_empty(), "{}", different.join("\n"));
 }

@@ -4,6 +4,7 @@
 
 mod fixtures;
 mod fuzz;
+mod limits;
 
 use std::collections::BTreeMap;
 
@@ -52,7 +53,9 @@ impl Case {
         if let [left, right] = self.delims.as_slice() {
             template = template.with_delimiters(left, right);
         }
-        let mut template = template.parse(&self.template).map_err(|error| error.to_string())?;
+        let mut template = template
+            .parse(&self.template)
+            .map_err(|error| error.to_string())?;
         for (name, text) in &self.more {
             template.add(name, text).map_err(|error| error.to_string())?;
         }
@@ -63,11 +66,21 @@ impl Case {
 
 /// The cases of a golden file that are answered in another way, as a report.
 fn differences(golden: &str) -> (usize, Vec<String>) {
-    let cases: Vec<Case> = golden.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let cases: Vec<Case> = golden
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
     let report = cases
         .iter()
         .filter(|case| case.answer() != case.expected())
-        .map(|case| format!("{}\n  want {:?}\n  got  {:?}", case.template, case.expected(), case.answer()))
+        .map(|case| {
+            format!(
+                "{}\n  want {:?}\n  got  {:?}",
+                case.template,
+                case.expected(),
+                case.answer()
+            )
+        })
         .collect();
     (cases.len(), report)
 }
