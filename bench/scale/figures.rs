@@ -40,7 +40,7 @@ impl Figures {
         self.rows.push((what.to_owned(), figure));
     }
 
-    pub fn created(&mut self, time: Duration) {
+    pub fn created(time: Duration) {
         eprintln!("created the peer's objects in {:.2} s", time.as_secs_f64());
     }
 

@@ -78,7 +78,7 @@ async fn main() -> anyhow::Result<()> {
     let created = cluster
         .create(PEER, &registry.address, arguments.repositories)
         .await?;
-    figures.created(created);
+    Figures::created(created);
     figures.peer("before", peer::write(&cluster, PEER, &arguments).await?);
     cluster
         .create(WORK, &registry.address, arguments.repositories)
@@ -86,7 +86,7 @@ async fn main() -> anyhow::Result<()> {
 
     let kubeconfig = plane.kubeconfig()?;
     let start = |name: &str| {
-        let logs = arguments.logs.as_deref().unwrap_or(folder.path());
+        let logs = arguments.logs.as_deref().unwrap_or_else(|| folder.path());
         let storage = folder.path().join("storage");
         let log = logs.join(format!("{name}.log"));
         Controller::start(

@@ -195,11 +195,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), RunError
         halt.cancel();
     }
     // The next process opens the file as soon as it has the lease.
-    if let Some(tags) = tags
-        && tokio::time::timeout(WRITE_LIMIT, tags.flush()).await.is_err()
-    {
-        warn!("some tags could not be written before the end");
-    }
+    flush(tags).await;
     lease_stop.cancel();
     let lost = match lost {
         Some(lost) => lost,
@@ -418,6 +414,14 @@ impl Parts<'_> {
             stop: self.stop.clone(),
         };
         tasks.spawn(name, drive(task, heart));
+    }
+}
+
+/// Writes the tags that were found last.
+async fn flush(tags: Option<Arc<TagStore>>) {
+    let Some(tags) = tags else { return };
+    if tokio::time::timeout(WRITE_LIMIT, tags.flush()).await.is_err() {
+        warn!("some tags could not be written before the end");
     }
 }
 

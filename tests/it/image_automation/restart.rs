@@ -134,15 +134,15 @@ async fn after_a_kill_a_selection_never_goes_back() {
         let controller = stage.controller().await;
         let tag = format!("1.0.{round}");
         registry.push_tags("killed-tags", &[tag.as_str()]).await;
-        let repository = stage.namespace.name();
+        let request = format!("reconcile.fluxcd.io/requestedAt={tag}");
         stage.cluster.kubectl([
             "annotate",
             "imagerepository",
             "app",
             "--namespace",
-            repository,
+            stage.namespace.name(),
             "--overwrite",
-            &format!("reconcile.fluxcd.io/requestedAt={tag}"),
+            &request,
         ]);
         eventually("the new tag is selected", async || {
             let selected = stage.selected("first").await;
