@@ -1,13 +1,19 @@
 //! YAML as the Kubernetes ecosystem reads and writes it: go-yaml's rules, with positions.
 //!
-//! [`parse`] reads a stream of documents with one of two [`Reading`]s; [`to_string`] writes a value as `sigs.k8s.io/yaml`
-//! does, byte for byte, which is what `kustomize build` prints and what Flux substitutes variables in.
+//! [`parse`] reads a stream of documents with one of the [`Reading`]s of go-yaml; [`to_string`] writes a value as
+//! `sigs.k8s.io/yaml` does, byte for byte, which is what `kustomize build` prints and what Flux substitutes variables in;
+//! [`layout`](layout()) tells where scalars and comments stand.
+//!
+//! A text goes through a scanner and a parser that accept what libyaml accepts, which go-yaml is a translation of, with the same
+//! messages. What comes out depends on the text, the reading and the [`Limits`] alone: no network, no files, no global state.
+#![cfg_attr(doctest, doc = include_str!("../README.md"))]
 
 mod build;
 mod check;
 mod emit;
 mod error;
 mod event;
+mod layout;
 mod node;
 mod number;
 mod parse;
@@ -17,6 +23,7 @@ mod value;
 
 pub use emit::{to_string, write_to};
 pub use error::ParseError;
+pub use layout::{Comment, Layout, Scalar, layout};
 pub use node::{Data, Node};
 pub use number::Number;
 pub use parse::{Documents, Limits, Reading, documents, parse, parse_with};

@@ -67,35 +67,135 @@ fn nodes_know_their_place() {
     assert_eq!(documents[1].line, 5);
 }
 
-#[derive(serde::Deserialize)]
-struct Written {
-    value: serde_json::Value,
-    yaml: String,
+#[test]
+fn spans_are_the_bytes_of_values() {
+    let text = "\u{feff}é: \"ü\" # c\nlist:\n- a b\n- {c: 'd'}  \nblock: |\n  x\n  y\nlast: &a !!str z\n";
+    let documents = parse(text, Reading::Kustomize).unwrap();
+    let part = |name: &str| documents[0].get(name).map(|node| &text[node.span.clone()]);
+    assert_eq!(part("é"), Some("\"ü\""));
+    assert_eq!(part("list"), Some("- a b\n- {c: 'd'}"));
+    assert_eq!(part("block"), Some("|\n  x\n  y\n"));
+    assert_eq!(part("last"), Some("&a !!str z"));
 }
 
 #[test]
-fn values_are_written_as_go_yaml_writes_them() {
-    let cases: Vec<Written> = serde_json::from_str(include_str!("golden.json")).unwrap();
-    let faults: Vec<String> = cases
+fn a_layout_has_the_scalars_and_comments_of_a_text() {
+    let text = "# one\nkey: 'it''s' # two\n\t# three\nb: |- # four\n  x # none\nc:\nd: *a\n";
+    let layout = layout(text).unwrap();
+    let comments: Vec<(&str, usize)> = layout
+        .comments
         .iter()
-        .filter(|case| to_string(&case.value) != case.yaml)
-        .map(|case| format!("{}\n{:?}\n{:?}", case.value, case.yaml, to_string(&case.value)))
+        .map(|comment| (&text[comment.span.clone()], comment.line))
         .collect();
-    assert!(
-        faults.is_empty(),
-        "{} faults\n{}",
-        faults.len(),
-        faults.join("\n")
+    assert_eq!(
+        comments,
+        [("# one", 1), ("# two", 2), ("# three", 3), ("# four", 4)]
+    );
+    let scalars: Vec<(&str, &str, Style, usize)> = layout
+        .scalars
+        .iter()
+        .map(|scalar| {
+            (
+                &*scalar.value,
+                &text[scalar.span.clone()],
+                scalar.style,
+                scalar.line,
+            )
+        })
+        .collect();
+    assert_eq!(
+        scalars,
+        [
+            ("key", "key", Style::Plain, 2),
+            ("it's", "'it''s'", Style::SingleQuoted, 2),
+            ("b", "b", Style::Plain, 4),
+            ("x # none", "|- # four\n  x # none\n", Style::Literal, 4),
+            ("c", "c", Style::Plain, 6),
+            ("", "", Style::Plain, 6),
+            ("d", "d", Style::Plain, 7),
+        ]
     );
 }
 
 #[test]
-fn what_was_written_is_read_again() {
-    let cases: Vec<Written> = serde_json::from_str(include_str!("golden.json")).unwrap();
-    for case in cases {
-        // Characters that YAML has as line breaks, and a key `<<`, do not survive go-yaml either.
-        if !case.yaml.contains(['\u{85}', '\u{2028}', '\u{feff}']) && !case.yaml.contains("<<") {
-            assert_eq!(read(&case.yaml, Reading::Api), case.value, "{}", case.yaml);
+fn documents_before_a_fault_are_read() {
+    let mut documents = documents("a: 1\n---\nb: [\n---\nc: 1\n", Reading::Api, Limits::default());
+    assert!(documents.next().is_some_and(|document| document.is_ok()));
+    assert!(documents.next().is_some_and(|document| document.is_err()));
+    assert!(documents.next().is_none());
+}
+
+#[test]
+fn an_error_has_the_file_the_place_and_the_message_of_the_original() {
+    let error = parse("a: 1\nb: c: d\n", Reading::Api).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "line 2: mapping values are not allowed in this context"
+    );
+    assert_eq!(
+        error.original(),
+        "yaml: line 2: mapping values are not allowed in this context"
+    );
+    insta::assert_snapshot!(error.in_file("x/app.yaml"), @"x/app.yaml:2:5: mapping values are not allowed in this context");
+}
+
+#[test]
+fn limits_bound_nesting_size_and_aliases() {
+    let limits = |depth, nodes, aliased| Limits {
+        depth,
+        nodes,
+        aliased,
+    };
+    let read = |text: &str, limits| parse_with(text, Reading::Api, limits).map_err(|error| error.reason);
+    assert!(read("[[1]]", limits(2, 3, 0)).is_ok());
+    assert_eq!(
+        read("[[1]]", limits(1, 9, 9)).unwrap_err(),
+        "nested more than 1 deep"
+    );
+    assert!(
+        read("[[1]]", limits(9, 2, 9))
+            .unwrap_err()
+            .starts_with("more than 2 values")
+    );
+    let reason = read("[&a [1, 2], *a]", limits(9, 99, 2)).unwrap_err();
+    assert!(
+        reason.starts_with("document contains excessive aliasing"),
+        "{reason}"
+    );
+    assert!(read("[&a [1, 2], *a]", limits(9, 99, 3)).is_ok());
+}
+
+#[rstest]
+#[case("a: 1\na: 2\n", "key \"a\" already set in map")]
+#[case("x: &x {a: 1}\ny: {a: 2, <<: *x}\n", "key \"a\" already set in map")]
+fn a_strict_reading_refuses_equal_keys(#[case] text: &str, #[case] reason: &str) {
+    assert_eq!(parse(text, Reading::ApiStrict).unwrap_err().reason, reason);
+    assert!(parse(text, Reading::Api).is_ok());
+}
+
+proptest::proptest! {
+    #[test]
+    fn what_is_written_is_read_again(text in "\\PC{0,120}", key in "[a-zA-Z0-9 :#\\-é]{0,140}") {
+        let value = serde_json::json!({ key: [text.clone(), { "k": text }] });
+        // These are line breaks, or no content, for go-yaml.
+        if !value.to_string().contains(['\u{feff}', '\u{2028}', '\u{2029}']) {
+            for reading in [Reading::Api, Reading::Kustomize] {
+                proptest::prop_assert_eq!(&read(&to_string(&value), reading), &value);
+            }
+        }
+    }
+
+    #[test]
+    fn no_text_makes_a_reader_panic(text in "[-\\[\\]{}:,?&*!|>'\"%@ \n\ta1~<é]{0,60}") {
+        for reading in [Reading::Api, Reading::ApiStrict, Reading::Kustomize] {
+            for node in parse(&text, reading).unwrap_or_default() {
+                proptest::prop_assert!(text.get(node.span.clone()).is_some());
+            }
+        }
+        if let Ok(layout) = layout(&text) {
+            for scalar in layout.scalars {
+                proptest::prop_assert!(text.get(scalar.span).is_some());
+            }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! From events to documents: aliases, merge keys, equal keys and budgets.
 
+mod folded;
 mod map;
 mod scalar;
 
@@ -74,6 +75,7 @@ impl<'t> Builder<'t> {
                 value,
                 style,
                 properties,
+                ..
             } => {
                 self.end = end.offset;
                 self.count(1, start)?;

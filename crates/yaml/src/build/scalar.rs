@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::Builder;
+use super::{Builder, folded};
 use crate::resolve::{self, Resolved};
 use crate::scan::Mark;
 use crate::{Data, Node, Number, ParseError, Reading, Style};
@@ -52,6 +52,9 @@ impl<'t> Builder<'t> {
         at: Mark,
     ) -> Result<Data, ParseError> {
         let resolved = match tagged(style, tag, self.reading) {
+            Tagged::Text if style == Style::Folded && self.reading == Reading::Kustomize => {
+                return Ok(Data::String(folded::rewritten(text.into_owned())));
+            }
             Tagged::Text => return Ok(Data::String(text.into_owned())),
             Tagged::Binary => return binary(&text, at).map(Data::String),
             Tagged::Plain => match resolve::plain(&text, self.reading) {

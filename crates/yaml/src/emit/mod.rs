@@ -4,6 +4,7 @@ mod order;
 mod scalar;
 mod source;
 
+use crate::resolve;
 use scalar::{Analysis, Style};
 use source::{Shape, Source};
 
@@ -88,7 +89,7 @@ impl Emitter {
 
     fn field<S: Source>(&mut self, key: &str, value: &S, indent: usize) {
         self.write_indent(Some(indent));
-        let is_simple = key.len() <= MAX_SIMPLE_KEY && !Analysis::of(key).multiline;
+        let is_simple = key.len() <= MAX_SIMPLE_KEY && (scalar::is_word(key) || !Analysis::of(key).multiline);
         if is_simple {
             self.scalar(key, Some(indent), true);
             self.indicator(":", false, false, false);
@@ -106,6 +107,16 @@ impl Emitter {
     }
 
     fn scalar(&mut self, text: &str, indent: Option<usize>, simple_key: bool) {
+        if scalar::is_word(text) && !resolve::needs_quotes(text) {
+            if !self.whitespace {
+                self.put(' ');
+            }
+            self.out.push_str(text);
+            self.column += text.len();
+            self.whitespace = false;
+            self.indention = false;
+            return;
+        }
         let indent = scalar_indent(indent);
         match scalar::style(text, Analysis::of(text), simple_key) {
             Style::Plain => self.plain(text, indent, !simple_key),
@@ -136,8 +147,9 @@ impl Emitter {
         if !self.indention || self.column > indent || (self.column == indent && !self.whitespace) {
             self.put_break();
         }
-        while self.column < indent {
-            self.put(' ');
+        if self.column < indent {
+            self.out.extend(std::iter::repeat_n(' ', indent - self.column));
+            self.column = indent;
         }
         self.whitespace = true;
         self.indention = true;

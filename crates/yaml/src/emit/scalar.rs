@@ -24,6 +24,14 @@ pub(super) struct Analysis {
     block: bool,
 }
 
+/// Whether a string is made of characters that mean nothing anywhere, as most are: it is plain unless it reads as something
+/// else, and has no place to be folded at.
+pub(super) fn is_word(text: &str) -> bool {
+    let mut bytes = text.bytes();
+    bytes.next().is_some_and(|first| first.is_ascii_alphanumeric())
+        && bytes.all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'/' | b'_' | b'@'))
+}
+
 /// The style of a string.
 pub(super) fn style(text: &str, analysis: Analysis, simple_key: bool) -> Style {
     let wanted = if text.contains('\n') {
@@ -244,19 +252,17 @@ impl Emitter {
         self.put_break();
         self.indention = true;
         self.whitespace = true;
-        let mut breaks = true;
-        for character in text.chars() {
-            if is_break(character) {
-                self.write_break(character);
-                self.indention = true;
-                breaks = true;
-            } else {
-                if breaks {
-                    self.write_indent(Some(indent));
-                }
-                self.put(character);
+        for line in text.split_inclusive(['\n', '\u{85}', '\u{2028}', '\u{2029}']) {
+            let content = line.trim_end_matches(is_break);
+            if !content.is_empty() {
+                self.write_indent(Some(indent));
+                self.out.push_str(content);
+                self.column += content.chars().count();
                 self.indention = false;
-                breaks = false;
+            }
+            if let Some(end) = line.get(content.len()..).and_then(|rest| rest.chars().next()) {
+                self.write_break(end);
+                self.indention = true;
             }
         }
     }

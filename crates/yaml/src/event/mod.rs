@@ -44,6 +44,8 @@ pub(crate) enum What<'t> {
         value: Cow<'t, str>,
         style: Style,
         properties: Properties<'t>,
+        /// Where the scalar itself begins, after its properties.
+        content: Mark,
     },
     SequenceStart(Start<'t>),
     SequenceEnd,
@@ -172,6 +174,7 @@ fn empty<'t>(at: Mark) -> Event<'t> {
             value: Cow::Borrowed(""),
             style: Style::Plain,
             properties: Properties::default(),
+            content: at,
         },
         start: at,
         end: at,

@@ -11,7 +11,8 @@ mod text;
 mod token;
 
 use std::collections::VecDeque;
-use std::ops::Range;
+
+use crate::Comment;
 
 pub(crate) use fault::Fault;
 use key::SimpleKey;
@@ -35,6 +36,8 @@ pub(crate) struct Scanner<'t> {
     tokens: VecDeque<Token<'t>>,
     /// How many tokens have been taken.
     taken: usize,
+    /// Whether it is clear what the first token is.
+    is_ready: bool,
     ended: bool,
     /// The column of the open block; -1 outside of all.
     indent: isize,
@@ -45,7 +48,7 @@ pub(crate) struct Scanner<'t> {
     simple_keys: Vec<SimpleKey>,
     /// Whether to scan as go-yaml v3, where tabs may stand before comments that follow others.
     is_v3: bool,
-    comments: Option<Vec<Range<usize>>>,
+    comments: Option<Vec<Comment>>,
 }
 
 impl<'t> Scanner<'t> {
@@ -54,6 +57,7 @@ impl<'t> Scanner<'t> {
             reader: Reader::new(text),
             tokens: VecDeque::new(),
             taken: 0,
+            is_ready: false,
             ended: false,
             indent: -1,
             indents: Vec::new(),
@@ -70,35 +74,36 @@ impl<'t> Scanner<'t> {
         self.comments = Some(Vec::new());
     }
 
-    /// The places of the comments so far, each from its `#` to the end of the line.
-    pub(crate) fn take_comments(&mut self) -> Vec<Range<usize>> {
+    /// The comments so far.
+    pub(crate) fn take_comments(&mut self) -> Vec<Comment> {
         self.comments.take().unwrap_or_default()
     }
 
     /// The next token. After the end of the stream there is that end again.
     pub(crate) fn peek(&mut self) -> Result<&Token<'t>, Fault> {
-        while self.needs_more()? {
-            self.fetch()?;
-        }
-        let end = self.reader.mark();
-        if self.tokens.is_empty() {
-            self.add(Kind::StreamEnd, end, end);
+        if !self.is_ready {
+            while self.needs_more()? {
+                self.fetch()?;
+            }
+            if self.tokens.is_empty() {
+                let end = self.reader.mark();
+                self.add(Kind::StreamEnd, end, end);
+            }
+            self.is_ready = true;
         }
         self.tokens
             .front()
-            .ok_or_else(|| Fault::parser("did not find expected <stream-start>", end, None))
+            .ok_or_else(|| Fault::parser("did not find expected <stream-start>", Mark::default(), None))
     }
 
     /// Takes the next token.
     pub(crate) fn take(&mut self) -> Result<Token<'t>, Fault> {
         self.peek()?;
+        self.is_ready = false;
         self.taken += 1;
-        let end = self.reader.mark();
-        Ok(self.tokens.pop_front().unwrap_or(Token {
-            kind: Kind::StreamEnd,
-            start: end,
-            end,
-        }))
+        self.tokens
+            .pop_front()
+            .ok_or_else(|| Fault::parser("did not find expected <stream-start>", Mark::default(), None))
     }
 
     /// Whether the first token may still turn out to be a key, or there is none.
@@ -278,7 +283,10 @@ impl<'t> Scanner<'t> {
         let from = self.reader.offset();
         let to = self.reader.line_end(from);
         if let Some(comments) = &mut self.comments {
-            comments.push(from..to);
+            comments.push(Comment {
+                span: from..to,
+                line: self.reader.mark().line + 1,
+            });
         }
         self.reader.go_to(to);
     }
