@@ -12,7 +12,11 @@ struct Disk(PathBuf);
 impl Files for Disk {
     fn kind(&self, path: &str) -> Result<Option<Kind>, FilesError> {
         Ok(std::fs::metadata(self.0.join(path)).ok().map(|found| {
-            if found.is_dir() { Kind::Directory } else { Kind::File }
+            if found.is_dir() {
+                Kind::Directory
+            } else {
+                Kind::File
+            }
         }))
     }
 

@@ -305,20 +305,20 @@ pub(crate) fn absorb(resources: &mut ResourceList, mut generated: Resource) -> R
         }
         _ => return Err(format!("found multiple objects that could accept merge of {id}")),
     };
-    let Some(old) = resources.items_mut().get_mut(index) else {
-        return Ok(());
-    };
-    generated.take_metadata_of(old);
-    if behavior == Behavior::Merge {
-        merge_data(&mut generated, old)?;
-        if let Some(origin) = old.annotation(note::ORIGIN) {
-            let origin = origin.into_owned();
-            generated.set_origin(&origin);
+    let merge = |old: &mut Resource| {
+        generated.take_metadata_of(old);
+        if behavior == Behavior::Merge {
+            merge_data(&mut generated, old)?;
+            if let Some(origin) = old.annotation(note::ORIGIN) {
+                let origin = origin.into_owned();
+                generated.set_origin(&origin);
+            }
+            generated.origin = old.origin.clone();
         }
-        generated.origin = old.origin.clone();
-    }
-    *old = generated;
-    Ok(())
+        *old = generated;
+        Ok(())
+    };
+    resources.change(index, merge).unwrap_or(Ok(()))
 }
 
 /// Adds the data of an object to that of the generated one.

@@ -58,9 +58,6 @@ pub(crate) fn apply(object: Value, operations: &[Operation]) -> Result<Value, St
     let mut object = through_floats(object);
     for operation in operations {
         let path = &operation.path;
-        let missing = |what: &str, key: &str| {
-            format!("{what} operation does not apply: doc is missing {key}: {path}: missing value")
-        };
         match operation.kind.as_str() {
             "add" => {
                 let value = operation.value.clone().unwrap_or(Value::Null { written: true });
@@ -69,26 +66,17 @@ pub(crate) fn apply(object: Value, operations: &[Operation]) -> Result<Value, St
             "remove" => drop(remove(&mut object, path, "remove")?),
             "replace" => {
                 let value = operation.value.clone().unwrap_or(Value::Null { written: true });
-                if path.is_empty() {
-                    object = value;
-                } else {
-                    let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
-                    let what = if find(&mut object, folder)?.is_some() {
-                        "key"
-                    } else {
-                        "path"
-                    };
-                    let place = find(&mut object, path)?.ok_or_else(|| missing("replace", what))?;
-                    *place = value;
-                }
+                replace(&mut object, path, value)?;
             }
             "move" => {
                 let value = remove(&mut object, &operation.from, "move")?;
                 add(&mut object, path, value, "move")?;
             }
             "copy" => {
+                // As the original has it, a field that is missing is copied as null, from a map that is there.
+                parent(&mut object, &operation.from, "copy")?;
                 let from = find(&mut object, &operation.from)?.cloned();
-                let value = from.ok_or_else(|| missing("copy", "from path"))?;
+                let value = from.unwrap_or(Value::Null { written: true });
                 add(&mut object, path, value, "copy")?;
             }
             "test" => {
@@ -161,6 +149,24 @@ fn parent<'v>(object: &'v mut Value, path: &str, what: &str) -> Result<(&'v mut 
         return Err(missing());
     }
     Ok((value, last))
+}
+
+/// Replaces a value. As the original has it, a field that a map does not have is added.
+fn replace(object: &mut Value, path: &str, value: Value) -> Result<(), String> {
+    if path.is_empty() {
+        *object = value;
+        return Ok(());
+    }
+    let (parent, name) = parent(object, path, "replace")?;
+    match parent {
+        Value::Map(fields) => drop(fields.insert(name, value)),
+        other => {
+            let missing =
+                || format!("replace operation does not apply: doc is missing key: {path}: missing value");
+            *step(other, &name)?.ok_or_else(missing)? = value;
+        }
+    }
+    Ok(())
 }
 
 fn add(object: &mut Value, path: &str, value: Value, what: &str) -> Result<(), String> {

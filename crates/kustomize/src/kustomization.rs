@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use fluxbot_yaml::{Data, Node, Reading, Value};
+use fluxbot_yaml::{Data, Limits, Node, Reading, Value};
 
 use crate::BuildError;
 use crate::decode::{self, Anything, Decode, decoded};
@@ -262,18 +262,19 @@ impl Kustomization {
         };
         let text = std::str::from_utf8(content)
             .map_err(|_| invalid(1, "invalid Kustomization: not UTF-8".to_owned()))?;
-        let documents = fluxbot_yaml::parse(text, Reading::Api).map_err(|error| {
-            invalid(
-                error.line,
-                format!(
-                    "invalid Kustomization: error converting YAML to JSON: yaml: {}",
-                    error.reason
-                ),
-            )
-        })?;
-        let document = documents
-            .into_iter()
+        // What follows the first document does not count.
+        let document = fluxbot_yaml::documents(text, Reading::Api, Limits::default())
             .next()
+            .transpose()
+            .map_err(|error| {
+                invalid(
+                    error.line,
+                    format!(
+                        "invalid Kustomization: error converting YAML to JSON: yaml: {}",
+                        error.reason
+                    ),
+                )
+            })?
             .filter(|document| !document.is_null());
         let Some(document) = document else {
             if may_be_empty {

@@ -15,6 +15,7 @@ mod fields;
 mod files;
 mod finish;
 pub mod flux;
+mod folded;
 mod generate;
 mod hash;
 mod id;
@@ -78,13 +79,34 @@ impl Built {
     /// The objects as `kustomize build` prints them: YAML documents with sorted keys, separated by `---` lines.
     #[must_use]
     pub fn to_yaml(&self) -> String {
-        let mut text = String::new();
-        for (index, object) in self.objects.iter().enumerate() {
-            if index > 0 {
+        /// Fewer objects are written by one thread.
+        const SHARE: usize = 500;
+        let write = |objects: &[Object]| {
+            let mut text = String::new();
+            for object in objects {
+                text.push_str(&fluxbot_yaml::to_string(&object.value));
                 text.push_str("---\n");
             }
-            text.push_str(&fluxbot_yaml::to_string(&object.value));
-        }
+            text
+        };
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let share = self.objects.len().div_ceil(cores).max(SHARE);
+        let mut text = std::thread::scope(|scope| {
+            let parts: Vec<_> = self
+                .objects
+                .chunks(share)
+                .skip(1)
+                .map(|objects| (objects, scope.spawn(move || write(objects))))
+                .collect();
+            let mut text = write(self.objects.get(..share).unwrap_or(&self.objects));
+            for (objects, part) in parts {
+                text.push_str(&part.join().unwrap_or_else(|_| write(objects)));
+            }
+            text
+        });
+        // The mark stands between documents, not behind the last.
+        let end = text.len().saturating_sub(4);
+        text.truncate(end);
         text
     }
 
@@ -105,13 +127,21 @@ impl Built {
                 return None;
             }
             let namespace = field(object, "/metadata/namespace");
-            Some(if namespace.is_empty() { "default".to_owned() } else { namespace })
+            Some(if namespace.is_empty() {
+                "default".to_owned()
+            } else {
+                namespace
+            })
         };
         let namespaces: std::collections::BTreeSet<String> =
             self.objects.iter().filter_map(namespace).collect();
         let name = |object: &Object| {
             let kind = field(object, "/apiVersion").replace('/', "_");
-            let name = format!("{kind}_{}_{}.yaml", field(object, "/kind"), field(object, "/metadata/name"));
+            let name = format!(
+                "{kind}_{}_{}.yaml",
+                field(object, "/kind"),
+                field(object, "/metadata/name")
+            );
             match namespace(object).filter(|_| namespaces.len() > 1) {
                 Some(namespace) => format!("{namespace}_{name}"),
                 None => name,

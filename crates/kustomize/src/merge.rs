@@ -5,6 +5,7 @@
 
 use fluxbot_yaml::{Map, Value};
 
+use crate::scalar;
 use crate::schema::{Kinds, Schema};
 
 const DIRECTIVE: &str = "$patch";
@@ -119,7 +120,16 @@ fn merge(
 
 /// What is left of a value that is not merged: the patch's, if there is one. A null takes the value away.
 fn replaced(dest: Option<Value>, patch: Option<Value>) -> Option<Value> {
-    patch.or(dest).filter(|value| !value.is_null())
+    let value = patch.or_else(|| dest.clone()).filter(|value| !value.is_null())?;
+    match (&dest, &value) {
+        // As the original has it, quotes stay where they were: a number in the place of a text that needed them is a text.
+        (Some(Value::String(old)), Value::Number(_) | Value::Bool(_))
+            if !matches!(scalar::plain(old), Value::String(_)) =>
+        {
+            Some(Value::String(scalar::text(&value)))
+        }
+        _ => Some(value),
+    }
 }
 
 /// The schema of a value that says itself what it is.
@@ -382,7 +392,7 @@ impl Items<'_> {
         }
         if let Some(item) = old
             .and_then(|index| self.dest.get_mut(index))
-            .filter(|_| !replaces)
+            .filter(|_| self.same || !replaces)
         {
             item.clone_from(&value);
         }

@@ -280,9 +280,11 @@ fn merge_into_all(all: &mut ResourceList, places: &[usize], patch: &Resource) ->
 }
 
 fn merge_into(all: &mut ResourceList, place: usize, patch: &Resource) -> Result<(), String> {
-    let Some(resource) = all.items_mut().get_mut(place) else {
-        return Ok(());
-    };
+    all.change(place, |resource| merge_one(resource, patch))
+        .unwrap_or(Ok(()))
+}
+
+fn merge_one(resource: &mut Resource, patch: &Resource) -> Result<(), String> {
     let id = resource.id();
     let (keeps_name, keeps_kind) = (
         !patch.is_enabled(note::ALLOW_NAME_CHANGE),
@@ -291,6 +293,9 @@ fn merge_into(all: &mut ResourceList, place: usize, patch: &Resource) -> Result<
     if !keeps_name || !keeps_kind {
         resource.remember_id();
     }
+    // As the original has it, the directive to replace has no effect on a whole object.
+    let directive = patch.value.get("$patch").and_then(Value::as_str);
+    let kept = (directive == Some("replace")).then(|| resource.value.clone());
     let object = std::mem::replace(&mut resource.value, Value::NULL);
     let kinds = resource.kinds.clone();
     let kinds = kinds.as_deref().unwrap_or_else(|| Kinds::built_in());
@@ -301,7 +306,7 @@ fn merge_into(all: &mut ResourceList, place: usize, patch: &Resource) -> Result<
             origin.path, origin.line, from.path, from.line
         )
     })?;
-    let Some(merged) = merged else {
+    let Some(merged) = kept.or(merged) else {
         return Ok(());
     };
     resource.value = merged;
@@ -324,9 +329,11 @@ fn patch_json(
     operations: &[Operation],
     remembers: bool,
 ) -> Result<(), String> {
-    let Some(resource) = all.items_mut().get_mut(place) else {
-        return Ok(());
-    };
+    all.change(place, |resource| patch_one(resource, operations, remembers))
+        .unwrap_or(Ok(()))
+}
+
+fn patch_one(resource: &mut Resource, operations: &[Operation], remembers: bool) -> Result<(), String> {
     let id = resource.id();
     if remembers {
         resource.remember_id();

@@ -88,6 +88,11 @@ pub(crate) fn update(resources: &mut [Resource], references: &[Reference]) -> Re
     if by_name.is_empty() {
         return Ok(());
     }
+    let mut by_namespace: HashMap<&str, Vec<usize>> = HashMap::new();
+    for (index, resource) in candidates.iter().enumerate() {
+        let namespace = resource.original_namespace();
+        by_namespace.entry(namespace).or_default().push(index);
+    }
     let fields = Fields::new(references);
     for (index, resource) in resources.iter_mut().enumerate() {
         let Some(own) = candidates.get(index) else {
@@ -101,6 +106,7 @@ pub(crate) fn update(resources: &mut [Resource], references: &[Reference]) -> Re
             role: role_reference(&resource.value),
             candidates: &candidates,
             by_name: &by_name,
+            by_namespace: &by_namespace,
         };
         for field in fields.of(&original.gvk) {
             let mut set = |value: &mut Value| scope.set(value, &field.target, &field.spec.path);
@@ -125,6 +131,10 @@ impl Candidate {
             prefixes: resource.notes(note::PREFIXES),
             suffixes: resource.notes(note::SUFFIXES),
         }
+    }
+
+    fn original_namespace(&self) -> &str {
+        self.previous.first().unwrap_or(&self.id).effective_namespace()
     }
 }
 
@@ -168,6 +178,8 @@ struct Scope<'c> {
     role: Option<Gvk>,
     candidates: &'c [Candidate],
     by_name: &'c HashMap<&'c str, Vec<usize>>,
+    /// By the namespace in the file.
+    by_namespace: &'c HashMap<&'c str, Vec<usize>>,
 }
 
 impl Scope<'_> {
@@ -243,15 +255,13 @@ impl Scope<'_> {
             .filter(|other| self.reaches(other))
             .collect();
         if let Some(namespace) = namespace {
-            let original = |other: &&Candidate| {
-                let id = other.previous.first().unwrap_or(&other.id);
-                id.effective_namespace() == namespace && !other.id.cluster
-            };
-            let by_original = self
-                .candidates
+            let original = |other: &Candidate| other.original_namespace() == namespace && !other.id.cluster;
+            let places = self.by_namespace.get(namespace).map(Vec::as_slice);
+            let by_original = places
+                .unwrap_or_default()
                 .iter()
-                .filter(|other| self.reaches(other))
-                .any(|other| original(&other));
+                .filter_map(|place| self.candidates.get(*place))
+                .any(|other| original(other) && self.reaches(other));
             found.retain(|other| {
                 if by_original {
                     original(other)

@@ -167,6 +167,24 @@ impl Resource {
                 .is_some_and(|names| names.split(',').any(|previous| previous == name))
     }
 
+    /// The names that the object has or had.
+    pub(crate) fn ever_names(&self) -> Vec<String> {
+        let mut names = self.notes(note::PREVIOUS_NAMES);
+        names.push(self.name().into_owned());
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    /// The name in the file.
+    pub(crate) fn original_name(&self) -> Cow<'_, str> {
+        match self.annotation(note::PREVIOUS_NAMES) {
+            Some(Cow::Borrowed(names)) => Cow::Borrowed(names.split(',').next().unwrap_or_default()),
+            Some(Cow::Owned(names)) => Cow::Owned(names.split(',').next().unwrap_or_default().to_owned()),
+            None => self.name(),
+        }
+    }
+
     pub(crate) fn remember_id(&mut self) {
         let id = self.id();
         self.append_note(note::PREVIOUS_NAMES, &id.name);

@@ -11,6 +11,8 @@ pub(crate) struct ResourceList {
     items: Vec<Resource>,
     /// Current identities; none after something may have changed them.
     known: Option<HashMap<(Gvk, String, String), usize>>,
+    /// The places of the objects that may have or have had a name; none after all may have changed.
+    names: Option<HashMap<String, Vec<usize>>>,
 }
 
 impl ResourceList {
@@ -21,7 +23,25 @@ impl ResourceList {
     /// The objects, to change them.
     pub(crate) fn items_mut(&mut self) -> &mut Vec<Resource> {
         self.known = None;
+        self.names = None;
         &mut self.items
+    }
+
+    /// Changes one object.
+    pub(crate) fn change<T>(&mut self, place: usize, work: impl FnOnce(&mut Resource) -> T) -> Option<T> {
+        self.known = None;
+        let item = self.items.get_mut(place)?;
+        let result = work(item);
+        if let Some(names) = &mut self.names {
+            for name in item.ever_names() {
+                let places = names.entry(name).or_default();
+                if !places.contains(&place) {
+                    places.push(place);
+                    places.sort_unstable();
+                }
+            }
+        }
+        Some(result)
     }
 
     pub(crate) fn into_items(self) -> Vec<Resource> {
@@ -47,6 +67,11 @@ impl ResourceList {
             ));
         }
         known.insert(id.key(), self.items.len());
+        if let Some(names) = &mut self.names {
+            for name in resource.ever_names() {
+                names.entry(name).or_default().push(self.items.len());
+            }
+        }
         self.items.push(resource);
         Ok(())
     }
@@ -88,21 +113,30 @@ impl ResourceList {
     }
 
     /// The places of the objects that have or had an identity.
-    pub(crate) fn matching(&self, id: &Id) -> Vec<usize> {
+    pub(crate) fn matching(&mut self, id: &Id) -> Vec<usize> {
+        let items = &self.items;
+        let names = self.names.get_or_insert_with(|| {
+            let mut names: HashMap<String, Vec<usize>> = HashMap::new();
+            for (place, item) in items.iter().enumerate() {
+                for name in item.ever_names() {
+                    names.entry(name).or_default().push(place);
+                }
+            }
+            names
+        });
         let same = |item: &Resource| {
             item.ever_named(&id.name)
                 && !item.is_gone()
                 && (item.id().same(id) || item.previous_ids().iter().any(|previous| previous.same(id)))
         };
-        let items = self.items.iter().enumerate();
-        items
-            .filter(|(_, item)| same(item))
-            .map(|(index, _)| index)
-            .collect()
+        let mut places = names.get(&id.name).cloned().unwrap_or_default();
+        places.dedup();
+        places.retain(|place| self.items.get(*place).is_some_and(same));
+        places
     }
 
     /// The place of the one object that a patch is for.
-    pub(crate) fn only(&self, id: &Id) -> Result<usize, String> {
+    pub(crate) fn only(&mut self, id: &Id) -> Result<usize, String> {
         match *self.matching(id).as_slice() {
             [index] => Ok(index),
             [] => Err(format!(

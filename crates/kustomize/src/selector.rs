@@ -80,13 +80,19 @@ impl Compiled {
     }
 
     fn fits(&self, resource: &Resource) -> bool {
-        let now = resource.id();
-        if !self.fits_gvk(&now.gvk) || !self.fits_metadata(resource) {
+        let version = resource.api_version();
+        let (group, version) = version.split_once('/').unwrap_or(("", &version));
+        if !fits(self.kind.as_ref(), &resource.kind())
+            || !fits(self.group.as_ref(), group)
+            || !fits(self.version.as_ref(), version)
+            || !(self.fits_name(&resource.name()) || self.fits_name(&resource.original_name()))
+            || !self.fits_metadata(resource)
+        {
             return false;
         }
-        let before = resource.original_id();
-        (self.fits_namespace(before.effective_namespace()) || self.fits_namespace(now.effective_namespace()))
-            && (self.fits_name(&before.name) || self.fits_name(&now.name))
+        self.namespace.is_none()
+            || self.fits_namespace(resource.original_id().effective_namespace())
+            || self.fits_namespace(resource.id().effective_namespace())
     }
 
     fn fits_gvk(&self, gvk: &Gvk) -> bool {

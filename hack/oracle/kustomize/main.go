@@ -33,9 +33,17 @@ type Build struct {
 	Run      string            `json:"run"`
 	Reorder  string            `json:"reorder,omitempty"`
 	RootOnly bool              `json:"rootOnly,omitempty"`
-	Files    map[string]string `json:"files"`
+	// Use names files that several cases have.
+	Use      []string          `json:"use,omitempty"`
+	Files    map[string]string `json:"files,omitempty"`
 	Expected string            `json:"expected,omitempty"`
 	Error    string            `json:"error,omitempty"`
+}
+
+// Golden is the cases of a file, and the files that several of them have.
+type Golden struct {
+	Common map[string]string `json:"common"`
+	Cases  []Build           `json:"cases"`
 }
 
 // Text is a text and the JSON that sigs.k8s.io/yaml reads in it, or a value and the YAML that it writes.
@@ -55,7 +63,7 @@ func main() {
 	switch os.Args[1] {
 	case "build":
 		for _, path := range os.Args[2:] {
-			err = refresh(path, func(build *Build) { build.answer() })
+			err = refreshBuilds(path)
 			if err != nil {
 				break
 			}
@@ -172,6 +180,46 @@ func (t *Text) answer() {
 		return
 	}
 	t.YAML = string(out)
+}
+
+// refreshBuilds answers the cases of a golden file of builds, and writes them one a line.
+func refreshBuilds(path string) error {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	var golden Golden
+	if err := json.Unmarshal(text, &golden); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	var out bytes.Buffer
+	encoder := json.NewEncoder(&out)
+	encoder.SetEscapeHTML(false)
+	out.WriteString(`{"common": `)
+	if err := encoder.Encode(golden.Common); err != nil {
+		return err
+	}
+	out.WriteString(`, "cases": [` + "\n")
+	for i := range golden.Cases {
+		build := golden.Cases[i]
+		build.Files = map[string]string{}
+		for _, name := range build.Use {
+			build.Files[name] = golden.Common[name]
+		}
+		for name, text := range golden.Cases[i].Files {
+			build.Files[name] = text
+		}
+		build.answer()
+		build.Files = golden.Cases[i].Files
+		if i > 0 {
+			out.WriteString(",")
+		}
+		if err := encoder.Encode(build); err != nil {
+			return err
+		}
+	}
+	out.WriteString("]}\n")
+	return os.WriteFile(path, out.Bytes(), 0o644)
 }
 
 func refresh[T any](path string, answer func(*T)) error {

@@ -12,7 +12,7 @@ use crate::{LoadRestrictor, MemoryFiles, Options, build};
 struct Random(u64);
 
 impl Random {
-    fn next(&mut self) -> u64 {
+    fn draw(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -20,7 +20,7 @@ impl Random {
     }
 
     fn below(&mut self, bound: usize) -> usize {
-        usize::try_from(self.next() >> 11).unwrap() % bound
+        usize::try_from(self.draw() >> 11).unwrap() % bound
     }
 
     fn chance(&mut self, percent: usize) -> bool {
@@ -50,8 +50,30 @@ const IMAGES: [&str; 6] = [
 
 fn text(random: &mut Random) -> Value {
     const TEXTS: [&str; 24] = [
-        "a", "x y", "yes", "null", "~", "1", "1.10", "0x1f", "010", "1e3", "true", "", " a", "a ", "a: b", "- a", "#x", "a\nb",
-        "a\nb\n", "2024-01-02", "é", "$(V)", "a\tb", "'q'",
+        "a",
+        "x y",
+        "yes",
+        "null",
+        "~",
+        "1",
+        "1.10",
+        "0x1f",
+        "010",
+        "1e3",
+        "true",
+        "",
+        " a",
+        "a ",
+        "a: b",
+        "- a",
+        "#x",
+        "a\nb",
+        "a\nb\n",
+        "2024-01-02",
+        "é",
+        "$(V)",
+        "a\tb",
+        "'q'",
     ];
     if random.chance(10) {
         return Value::String("long words with spaces ".repeat(random.below(8) + 1));
@@ -103,7 +125,11 @@ fn container(random: &mut Random) -> Value {
         container["image"] = json!(random.pick(&IMAGES));
     }
     if random.chance(40) {
-        let ports = [json!({"containerPort": 80}), json!({"containerPort": 80, "protocol": "UDP"}), json!({"containerPort": 53, "name": "dns"})];
+        let ports = [
+            json!({"containerPort": 80}),
+            json!({"containerPort": 80, "protocol": "UDP"}),
+            json!({"containerPort": 53, "name": "dns"}),
+        ];
         container["ports"] = random.some(&ports, 50).into();
     }
     if random.chance(40) {
@@ -132,7 +158,8 @@ fn pod(random: &mut Random) -> Value {
         spec["serviceAccountName"] = json!(random.pick(&NAMES));
     }
     if random.chance(40) {
-        spec["volumes"] = json!([{"name": "v", "configMap": {"name": random.pick(&NAMES)}}, {"name": "e", "emptyDir": {}}]);
+        spec["volumes"] =
+            json!([{"name": "v", "configMap": {"name": random.pick(&NAMES)}}, {"name": "e", "emptyDir": {}}]);
     }
     if random.chance(20) {
         spec["initContainers"] = json!([container(random)]);
@@ -162,19 +189,35 @@ fn object(random: &mut Random) -> Value {
             }
             object
         }
-        4 => json!({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": {"selector": {"app": "web"}, "ports": [{"port": 80}]}}),
-        5..7 => json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"b": text(random), "c": text(random)}}),
-        7 => json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": {"b": text(random)}}),
-        8 => json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata, "imagePullSecrets": [{"name": random.pick(&NAMES)}]}),
-        9 => json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": random.pick(&["RoleBinding", "ClusterRoleBinding"]), "metadata": metadata,
+        4 => {
+            json!({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": {"selector": {"app": "web"}, "ports": [{"port": 80}]}})
+        }
+        5..7 => {
+            json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"b": text(random), "c": text(random)}})
+        }
+        7 => {
+            json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": {"b": text(random)}})
+        }
+        8 => {
+            json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata, "imagePullSecrets": [{"name": random.pick(&NAMES)}]})
+        }
+        9 => {
+            json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": random.pick(&["RoleBinding", "ClusterRoleBinding"]), "metadata": metadata,
             "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": random.pick(&["ClusterRole", "Role"]), "name": random.pick(&NAMES)},
-            "subjects": [{"kind": "ServiceAccount", "name": random.pick(&NAMES), "namespace": random.pick(&NAMESPACES)}, {"kind": "ServiceAccount", "name": "default", "namespace": "q"}]}),
-        10 => json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": random.pick(&["ClusterRole", "Role"]), "metadata": metadata,
-            "rules": [{"apiGroups": [""], "resources": ["configmaps"], "resourceNames": [random.pick(&NAMES), "other"], "verbs": ["get"]}]}),
+            "subjects": [{"kind": "ServiceAccount", "name": random.pick(&NAMES), "namespace": random.pick(&NAMESPACES)}, {"kind": "ServiceAccount", "name": "default", "namespace": "q"}]})
+        }
+        10 => {
+            json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": random.pick(&["ClusterRole", "Role"]), "metadata": metadata,
+            "rules": [{"apiGroups": [""], "resources": ["configmaps"], "resourceNames": [random.pick(&NAMES), "other"], "verbs": ["get"]}]})
+        }
         11 => json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}),
-        12 => json!({"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": metadata, "spec": {"tls": [{"secretName": random.pick(&NAMES)}],
-            "rules": [{"host": "h", "http": {"paths": [{"path": "/", "backend": {"service": {"name": random.pick(&NAMES), "port": {"number": 80}}}}]}}]}}),
-        _ => json!({"apiVersion": "example.org/v1", "kind": "Thing", "metadata": metadata, "spec": {"list": [{"name": "a", "v": scalar(random)}], "map": {"k": scalar(random)}, "x": scalar(random)}}),
+        12 => {
+            json!({"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": metadata, "spec": {"tls": [{"secretName": random.pick(&NAMES)}],
+            "rules": [{"host": "h", "http": {"paths": [{"path": "/", "backend": {"service": {"name": random.pick(&NAMES), "port": {"number": 80}}}}]}}]}})
+        }
+        _ => {
+            json!({"apiVersion": "example.org/v1", "kind": "Thing", "metadata": metadata, "spec": {"list": [{"name": "a", "v": scalar(random)}], "map": {"k": scalar(random)}, "x": scalar(random)}})
+        }
     }
 }
 
@@ -190,24 +233,45 @@ fn patch_container(random: &mut Random) -> Value {
 }
 
 fn merge_patch(random: &mut Random) -> Value {
-    let (version, kind) = random.pick(&[("apps/v1", "Deployment"), ("v1", "ConfigMap"), ("v1", "Service"), ("example.org/v1", "Thing"), ("apps/v1", "StatefulSet")]);
+    let (version, kind) = random.pick(&[
+        ("apps/v1", "Deployment"),
+        ("v1", "ConfigMap"),
+        ("v1", "Service"),
+        ("example.org/v1", "Thing"),
+        ("apps/v1", "StatefulSet"),
+    ]);
     let mut patch = json!({"apiVersion": version, "kind": kind, "metadata": {"name": random.pick(&NAMES)}});
     if random.chance(20) {
-        patch["metadata"]["labels"] = random.pick(&[json!({"q": "r"}), json!({"app": null}), Value::Null, json!({})]);
+        patch["metadata"]["labels"] =
+            random.pick(&[json!({"q": "r"}), json!({"app": null}), Value::Null, json!({})]);
     }
     if random.chance(15) {
-        patch["metadata"]["annotations"] = random.pick(&[json!({"q": "r"}), json!({"n": null}), Value::Null, json!({"$patch": "replace", "z": "z"})]);
+        patch["metadata"]["annotations"] = random.pick(&[
+            json!({"q": "r"}),
+            json!({"n": null}),
+            Value::Null,
+            json!({"$patch": "replace", "z": "z"}),
+        ]);
     }
     if version == "apps/v1" {
         let mut spec = json!({});
         if random.chance(70) {
-            spec["containers"] = (0..=random.below(2)).map(|_| patch_container(random)).collect::<Vec<_>>().into();
+            spec["containers"] = (0..=random.below(2))
+                .map(|_| patch_container(random))
+                .collect::<Vec<_>>()
+                .into();
         }
         if random.chance(15) {
-            spec["containers"] = json!([{"$patch": random.pick(&["replace", "delete"])}, {"name": "only", "image": "i"}]);
+            spec["containers"] =
+                json!([{"$patch": random.pick(&["replace", "delete"])}, {"name": "only", "image": "i"}]);
         }
         if random.chance(25) {
-            spec["volumes"] = random.pick(&[Value::Null, json!([]), json!([{"name": "v", "configMap": null, "emptyDir": {}}]), json!([{"name": "e", "$patch": "delete"}])]);
+            spec["volumes"] = random.pick(&[
+                Value::Null,
+                json!([]),
+                json!([{"name": "v", "configMap": null, "emptyDir": {}}]),
+                json!([{"name": "e", "$patch": "delete"}]),
+            ]);
         }
         if random.chance(15) {
             spec["tolerations"] = json!([{"key": "z"}]);
@@ -217,10 +281,19 @@ fn merge_patch(random: &mut Random) -> Value {
         }
         patch["spec"] = json!({"template": {"spec": spec}});
         if random.chance(20) {
-            patch["spec"]["strategy"] = random.pick(&[Value::Null, json!({"type": "Recreate", "rollingUpdate": null}), json!({"$patch": "replace", "a": {"$patch": "merge", "b": null}})]);
+            patch["spec"]["strategy"] = random.pick(&[
+                Value::Null,
+                json!({"type": "Recreate", "rollingUpdate": null}),
+                json!({"$patch": "replace", "a": {"$patch": "merge", "b": null}}),
+            ]);
         }
     } else if kind == "ConfigMap" {
-        patch["data"] = random.pick(&[json!({"b": null}), json!({"n": "m"}), Value::Null, json!({"$patch": "replace", "q": "z"})]);
+        patch["data"] = random.pick(&[
+            json!({"b": null}),
+            json!({"n": "m"}),
+            Value::Null,
+            json!({"$patch": "replace", "q": "z"}),
+        ]);
     } else {
         patch["spec"] = json!({"list": [{"name": "b"}], "map": {"n": scalar(random)}, "deep": {"a": null, "b": [1, null]}});
     }
@@ -270,7 +343,8 @@ fn patches(random: &mut Random) -> Value {
             entry["target"] = selector(random);
         }
         if random.chance(15) {
-            entry["options"] = json!({"allowNameChange": random.chance(50), "allowKindChange": random.chance(50)});
+            entry["options"] =
+                json!({"allowNameChange": random.chance(50), "allowKindChange": random.chance(50)});
         }
         entry
     };
@@ -319,33 +393,63 @@ fn kustomization(random: &mut Random, resources: &[String]) -> Value {
     maybe("namePrefix", 25, &|_| json!("p-"));
     maybe("nameSuffix", 20, &|random| json!(random.pick(&["-s", "1"])));
     maybe("commonLabels", 15, &|_| json!({"c": "d", "app": "1"}));
-    maybe("labels", 20, &|random| {
-        json!([{"pairs": {"l": "true"}, "includeSelectors": random.chance(30), "includeTemplates": random.chance(30)}])
-    });
+    maybe(
+        "labels",
+        20,
+        &|random| json!([{"pairs": {"l": "true"}, "includeSelectors": random.chance(30), "includeTemplates": random.chance(30)}]),
+    );
     maybe("commonAnnotations", 15, &|random| json!({"an": text(random)}));
-    maybe("images", 25, &|random| {
-        json!([{"name": random.pick(&["nginx", "registry:5000/x/side", "api", ".*"]), "newTag": "t"}, {"name": "x", "newName": "y/z", "digest": "sha256:ff"}])
-    });
-    maybe("replicas", 8, &|random| json!([{"name": random.pick(&NAMES), "count": 7}]));
+    maybe(
+        "images",
+        25,
+        &|random| json!([{"name": random.pick(&["nginx", "registry:5000/x/side", "api", ".*"]), "newTag": "t"}, {"name": "x", "newName": "y/z", "digest": "sha256:ff"}]),
+    );
+    maybe(
+        "replicas",
+        8,
+        &|random| json!([{"name": random.pick(&NAMES), "count": 7}]),
+    );
     maybe("configMapGenerator", 20, &|random| {
         let behavior = random.pick(&["", "create", "merge", "replace"]);
         json!([{"name": random.pick(&["cm", "gen"]), "behavior": behavior, "literals": ["k=v", format!("t={}", text(random).as_str().unwrap_or_default())],
             "options": {"disableNameSuffixHash": random.chance(30), "labels": {"gl": "x"}}}])
     });
-    maybe("secretGenerator", 10, &|_| json!([{"name": "x", "literals": ["k=v"]}]));
+    maybe(
+        "secretGenerator",
+        10,
+        &|_| json!([{"name": "x", "literals": ["k=v"]}]),
+    );
     maybe("patches", 50, &patches);
     maybe("replacements", 15, &|random| json!([replacement(random)]));
-    maybe("buildMetadata", 8, &|random| random.some(&["originAnnotations", "transformerAnnotations", "managedByLabel"], 60).into());
+    maybe("buildMetadata", 8, &|random| {
+        random
+            .some(
+                &["originAnnotations", "transformerAnnotations", "managedByLabel"],
+                60,
+            )
+            .into()
+    });
     maybe("sortOptions", 5, &|_| json!({"order": "legacy"}));
     file
 }
 
 fn case(random: &mut Random) -> Value {
     let mut files = serde_json::Map::new();
-    let folders: &[&str] = random.pick(&[&[""] as &[&str], &["base", ""], &["base", "middle", ""], &["base", "base2", ""]]);
+    let folders: &[&str] = random.pick(&[
+        &[""] as &[&str],
+        &["base", ""],
+        &["base", "middle", ""],
+        &["base", "base2", ""],
+    ]);
     let mut below: Vec<String> = Vec::new();
     for folder in folders {
-        let place = |name: &str| if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") };
+        let place = |name: &str| {
+            if folder.is_empty() {
+                name.to_owned()
+            } else {
+                format!("{folder}/{name}")
+            }
+        };
         let mut text = String::new();
         for _ in 0..random.below(4) + usize::from(folder.starts_with("base")) {
             let _ = writeln!(text, "---\n{}", fluxbot_yaml::to_string(&object(random)));
@@ -368,7 +472,10 @@ fn case(random: &mut Random) -> Value {
     if random.chance(15) {
         let mut component = kustomization(random, &[]);
         component["kind"] = json!("Component");
-        files.insert("component/kustomization.yaml".to_owned(), component.to_string().into());
+        files.insert(
+            "component/kustomization.yaml".to_owned(),
+            component.to_string().into(),
+        );
         let root: Value = serde_json::from_str(files["kustomization.yaml"].as_str().unwrap()).unwrap();
         let mut root = root;
         root["components"] = json!(["component"]);
@@ -415,7 +522,9 @@ fn theirs(oracle: &str, cases: &[Value]) -> Vec<Value> {
     let output = child.wait_with_output().unwrap();
     writer.join().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
 }
 
 #[test]
@@ -425,13 +534,19 @@ fn random_kustomizations_give_what_the_original_gives() {
     let (seed, count) = (number("FLUXBOT_FUZZ_SEED", 1), number("FLUXBOT_FUZZ_CASES", 1000));
     let (mut same, mut fail, mut faults) = (0, 0, Vec::new());
     for chunk in 0..count.div_ceil(500) {
-        let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (chunk + 1).wrapping_mul(0xbf58_476d_1ce4_e5b9) | 1);
+        let mut random = Random(
+            seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (chunk + 1).wrapping_mul(0xbf58_476d_1ce4_e5b9) | 1,
+        );
         for _ in 0..8 {
-            random.next();
+            random.draw();
         }
         let cases: Vec<Value> = (0..500).map(|_| case(&mut random)).collect();
         let answers = theirs(&oracle, &cases);
-        assert_eq!(answers.len(), cases.len(), "the original died in chunk {chunk} of seed {seed}");
+        assert_eq!(
+            answers.len(),
+            cases.len(),
+            "the original died in chunk {chunk} of seed {seed}"
+        );
         for (case, answer) in cases.iter().zip(answers) {
             let error = answer["error"].as_str().unwrap_or_default();
             let expected = answer["expected"].as_str().unwrap_or_default();

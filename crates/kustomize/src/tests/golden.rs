@@ -15,11 +15,21 @@ struct Case {
     reorder: String,
     #[serde(default)]
     root_only: bool,
+    /// Names of files that several cases have.
+    #[serde(default, rename = "use")]
+    common: Vec<String>,
+    #[serde(default)]
     files: BTreeMap<String, String>,
     #[serde(default)]
     expected: String,
     #[serde(default)]
     error: String,
+}
+
+#[derive(Deserialize)]
+struct Golden {
+    common: BTreeMap<String, String>,
+    cases: Vec<Case>,
 }
 
 fn outcome(case: &Case) -> Result<String, String> {
@@ -46,7 +56,15 @@ fn outcome(case: &Case) -> Result<String, String> {
 }
 
 fn cases() -> Vec<Case> {
-    serde_json::from_str(include_str!("golden.json")).unwrap()
+    let golden: Golden = serde_json::from_str(include_str!("golden.json")).unwrap();
+    let mut cases = golden.cases;
+    for case in &mut cases {
+        for name in std::mem::take(&mut case.common) {
+            let text = golden.common[&name].clone();
+            case.files.entry(name).or_insert(text);
+        }
+    }
+    cases
 }
 
 #[test]
