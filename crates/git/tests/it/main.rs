@@ -15,4 +15,6 @@ mod local;
 mod measure;
 mod mirror;
 mod push;
+mod signature;
+mod ssh;
 mod support;
