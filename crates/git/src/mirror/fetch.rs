@@ -201,9 +201,10 @@ impl Mirror {
     }
 
     pub(super) fn listing(&self, state: &mut State, queries: &[RefQuery]) -> Result<Listing, RemoteFailure> {
-        let advertised = match self.is_local() {
-            true => self.open_local()?.list()?,
-            false => self.list_over_network(state, queries)?,
+        let advertised = if self.is_local() {
+            self.open_local()?.list()?
+        } else {
+            self.list_over_network(state, queries)?
         };
         let mut listing = Listing {
             references: BTreeMap::new(),

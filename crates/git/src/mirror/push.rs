@@ -128,21 +128,18 @@ impl Mirror {
         check(updates, options)?;
         let mut state = self.write();
         let commands: Vec<Command> = updates.iter().map(command).collect();
-        let report = match self.is_local() {
-            true => {
-                if !options.push_options.is_empty() {
-                    return Err(PushError::Unsupported {
-                        capability: "push options",
-                    });
-                }
-                self.stale(&mut state, updates)?;
-                self.open_local()?.push(&commands, commits)?
+        let report = if self.is_local() {
+            if !options.push_options.is_empty() {
+                return Err(PushError::Unsupported {
+                    capability: "push options",
+                });
             }
-            false => {
-                let report = self.push_over_network(&mut state, updates, &commands, commits, options);
-                state.release();
-                report?
-            }
+            self.stale(&mut state, updates)?;
+            self.open_local()?.push(&commands, commits)?
+        } else {
+            let report = self.push_over_network(&mut state, updates, &commands, commits, options);
+            state.release();
+            report?
         };
         self.judge(&mut state, updates, &report)?;
         if self.keep(&mut state, updates, commits).is_err() {

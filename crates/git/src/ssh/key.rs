@@ -76,9 +76,11 @@ fn read_pem(text: &str, passphrase: Option<&str>) -> Result<PrivateKey, InvalidI
     if encrypted && passphrase.is_none() {
         return Err(InvalidIdentity::PassphraseMissing);
     }
-    if text.contains("DEK-Info:") && !text.contains("DEK-Info: AES-128-CBC,") {
+    let is_old = text.contains("DEK-Info:");
+    let is_known = text.starts_with("-----BEGIN RSA ") && text.contains("DEK-Info: AES-128-CBC,");
+    if is_old && !is_known {
         return Err(InvalidIdentity::Malformed {
-            problem: "its cipher is not supported; write it anew with `ssh-keygen -p`",
+            problem: "its encryption is that of the old PEM format; write it anew with `ssh-keygen -p`",
         });
     }
     russh::keys::decode_secret_key(text, passphrase.filter(|_| encrypted)).map_err(|_| {

@@ -11,6 +11,7 @@
 
 mod hostile;
 mod http;
+mod killed;
 mod local;
 mod measure;
 mod mirror;

@@ -22,9 +22,10 @@ impl Gnupg {
             return None;
         }
         // The path of a socket must be short.
-        Some(Self {
-            home: tempfile::Builder::new().prefix("gpg").tempdir().unwrap(),
-        })
+        let home = tempfile::Builder::new().prefix("gpg").tempdir().unwrap();
+        // As many rounds as the agent takes by itself cost a program without optimisation a minute.
+        std::fs::write(home.path().join("gpg-agent.conf"), "s2k-count 65536\n").unwrap();
+        Some(Self { home })
     }
 
     fn run(&self, arguments: &[&str]) -> String {

@@ -11,6 +11,10 @@ use std::net::TcpListener;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+/// A file that names a server which does not exist.
+const KNOWN_HOSTS: &[u8] =
+    b"x ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl";
+
 fn failure(mirror: &Mirror) -> RemoteFailure {
     match mirror.fetch(&[RefQuery::from(main_branch())]) {
         Err(FetchError::Remote(failure)) => failure,
@@ -311,7 +315,6 @@ fn hashed_names_rsa_host_keys_and_host_certificates_are_understood() {
 #[case::rsa(&["-t", "rsa", "-b", "2048"])]
 #[case::rsa_pem(&["-t", "rsa", "-b", "2048", "-m", "PEM"])]
 #[case::rsa_pkcs8(&["-t", "rsa", "-b", "2048", "-m", "PKCS8"])]
-#[case::ecdsa_pem(&["-t", "ecdsa", "-b", "256", "-m", "PEM"])]
 #[case::ecdsa_pkcs8(&["-t", "ecdsa", "-b", "384", "-m", "PKCS8"])]
 fn keys_of_all_kinds_and_formats_log_in(
     #[case] arguments: &[&str],
@@ -323,13 +326,7 @@ fn keys_of_all_kinds_and_formats_log_in(
     std::fs::create_dir_all(lab.path("sshd")).unwrap();
     std::fs::copy(lab.path("key.pub"), lab.path("sshd/authorized_keys")).unwrap();
     let identity = std::fs::read(&key).unwrap();
-    let read = |passphrase| {
-        SshCredential::new(
-            &identity,
-            passphrase,
-            b"x ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl",
-        )
-    };
+    let read = |passphrase| SshCredential::new(&identity, passphrase, KNOWN_HOSTS);
     if !passphrase.is_empty() {
         assert_eq!(
             read(None).unwrap_err().to_string(),
@@ -348,6 +345,32 @@ fn keys_of_all_kinds_and_formats_log_in(
     let credential = SshCredential::new(&identity, Some(passphrase), server.known_hosts.as_bytes()).unwrap();
     let mirror = server.mirror_with(&lab, &server.url(), credential, &SshOptions::default());
     assert_eq!(fetch_main(&mirror).head(&main_branch()), lab.tip("main"));
+}
+
+#[rstest]
+#[case("")]
+#[case("a passphrase")]
+fn an_ecdsa_key_in_the_old_format_is_read_and_refused_when_it_is_encrypted(#[case] passphrase: &str) {
+    let lab = Lab::empty();
+    keygen(
+        &lab.path("key"),
+        &["-t", "ecdsa", "-b", "256", "-m", "PEM", "-N", passphrase],
+    );
+    let identity = std::fs::read(lab.path("key")).unwrap();
+    let outcome = SshCredential::new(&identity, Some(passphrase), KNOWN_HOSTS);
+    if passphrase.is_empty() {
+        assert!(
+            outcome
+                .unwrap()
+                .fingerprint()
+                .starts_with("ecdsa-sha2-nistp256 SHA256:")
+        );
+    } else {
+        assert_eq!(
+            outcome.unwrap_err().to_string(),
+            "the private key cannot be read: its encryption is that of the old PEM format; write it anew with `ssh-keygen -p`"
+        );
+    }
 }
 
 #[test]
