@@ -5,7 +5,7 @@ use pgp::composed::{
     ArmorOptions, Deserializable, DetachedSignature, SignedPublicKey, SignedPublicSubKey, SignedSecretKey,
 };
 use pgp::crypto::hash::HashAlgorithm;
-use pgp::packet::{Signature, SignatureType};
+use pgp::packet::{KeyFlags, Signature, SignatureType};
 use pgp::types::{KeyDetails, Password, SigningKey as _, Tag};
 use std::io::Cursor;
 use std::sync::Arc;
@@ -228,7 +228,7 @@ fn self_signature(key: &SignedPublicKey) -> Option<&Signature> {
 
 fn primary_may_sign(key: &SignedPublicKey) -> bool {
     // A key that says nothing about its use may do everything, as those of old programs do.
-    self_signature(key).is_some_and(|own| own.key_flags().sign() || own.key_flags() == Default::default())
+    self_signature(key).is_some_and(|own| own.key_flags().sign() || own.key_flags() == KeyFlags::default())
 }
 
 /// Whether a subkey belongs to a key, is made for signing, and still counts.

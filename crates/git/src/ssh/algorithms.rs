@@ -4,7 +4,7 @@ use super::known_hosts::KnownHosts;
 use super::{SshOptions, UnknownAlgorithm};
 use russh::Preferred;
 use russh::kex;
-use ssh_key::{Algorithm, HashAlg};
+use ssh_key::Algorithm;
 use std::borrow::Cow;
 
 /// What an option may name although it is not offered by itself, as servers exist that know nothing better.
@@ -76,7 +76,7 @@ pub(super) fn for_host(base: &Preferred, known_hosts: &KnownHosts, host: &str, p
         .cloned()
         .collect();
     if !known_hosts.authorities(host, port).is_empty() {
-        preferred.host_key_certificates = base.key.clone();
+        preferred.host_key_certificates.clone_from(&base.key);
     }
     if !keys.is_empty() {
         preferred.key = Cow::Owned(keys);
@@ -120,16 +120,6 @@ fn unknown(kind: &'static str, name: &str, known: &[impl AsRef<str>]) -> Unknown
         kind,
         name: crate::text::line(name.as_bytes()).chars().take(80).collect(),
         known: known.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(", "),
-    }
-}
-
-/// The hashes with which an RSA key may sign, best first.
-pub(super) fn rsa_hashes(of_server: Option<Option<HashAlg>>) -> Vec<HashAlg> {
-    match of_server {
-        Some(Some(hash)) => vec![hash],
-        // The server only knows SHA-1.
-        Some(None) => Vec::new(),
-        None => vec![HashAlg::Sha512, HashAlg::Sha256],
     }
 }
 

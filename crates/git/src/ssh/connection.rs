@@ -161,9 +161,13 @@ async fn authenticate(
 ) -> Result<bool, RemoteFailure> {
     let failure = |error| handshake_failure(location, ConnectionError::Protocol(error));
     let key = &credential.inner.key;
-    let hashes: Vec<Option<HashAlg>> = if key.algorithm().is_rsa() {
-        let of_server = handle.best_supported_rsa_hash().await.map_err(failure)?;
-        algorithms::rsa_hashes(of_server).into_iter().map(Some).collect()
+    let hashes = if key.algorithm().is_rsa() {
+        match handle.best_supported_rsa_hash().await.map_err(failure)? {
+            Some(Some(hash)) => vec![Some(hash)],
+            // The server only knows SHA-1.
+            Some(None) => Vec::new(),
+            None => vec![Some(HashAlg::Sha512), Some(HashAlg::Sha256)],
+        }
     } else {
         vec![None]
     };

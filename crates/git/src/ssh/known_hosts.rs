@@ -1,4 +1,4 @@
-//! The keys of servers that a `known_hosts` file vouches for (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT").
+//! The keys of servers that a `known_hosts` file vouches for (sshd(8), `SSH_KNOWN_HOSTS FILE FORMAT`).
 
 use base64::Engine as _;
 use ssh_key::public::KeyData;

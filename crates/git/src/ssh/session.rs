@@ -39,12 +39,21 @@ struct Inbox {
     bytes: usize,
     stderr: Vec<u8>,
     exit: Option<u32>,
-    /// No data follows.
-    eof: bool,
-    /// Nothing follows.
-    closed: bool,
     has_output: bool,
-    refused: bool,
+    end: End,
+}
+
+/// How far a command has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+enum End {
+    #[default]
+    Running,
+    /// No data follows, but perhaps the exit status.
+    NoData,
+    /// Nothing follows.
+    Closed,
+    /// The server does not run the command.
+    Refused,
 }
 
 impl SshSession {
@@ -108,7 +117,7 @@ impl SshSession {
                 loop {
                     tokio::select! {
                         outcome = &mut sending => return outcome,
-                        message = read.wait(), if !inbox.closed && inbox.bytes < MOST_PENDING => inbox.take(message),
+                        message = read.wait(), if inbox.end < End::Closed && inbox.bytes < MOST_PENDING => inbox.take(message),
                     }
                 }
             })?;
@@ -118,7 +127,7 @@ impl SshSession {
 
     /// Waits until the command says something; `false` when it ended without a word.
     pub(crate) fn wait_for_output(&mut self) -> io::Result<bool> {
-        while !self.inbox.has_output && !self.inbox.eof && !self.inbox.closed {
+        while !self.inbox.has_output && self.inbox.end == End::Running {
             self.next()?;
         }
         Ok(self.inbox.has_output)
@@ -131,16 +140,16 @@ impl SshSession {
         if self.inbox.has_output {
             return None;
         }
-        while !self.inbox.closed {
+        while self.inbox.end < End::Closed {
             self.next().ok()?;
         }
         let status = self.inbox.exit.unwrap_or_default();
-        if status == 0 && !self.inbox.refused {
+        if status == 0 && self.inbox.end != End::Refused {
             return None;
         }
         let mut message = crate::text::line(&self.inbox.stderr);
         if message.is_empty() {
-            message = if self.inbox.refused {
+            message = if self.inbox.end == End::Refused {
                 "it does not run the command".to_owned()
             } else {
                 format!("status {status} without a word")
@@ -188,7 +197,7 @@ impl Read for SshSession {
                 }
                 return Ok(count);
             }
-            if self.inbox.eof || self.inbox.closed {
+            if self.inbox.end > End::Running {
                 return Ok(0);
             }
             self.next()?;
@@ -210,12 +219,9 @@ impl Inbox {
             }
             Some(ChannelMsg::ExitStatus { exit_status }) => self.exit = Some(exit_status),
             Some(ChannelMsg::ExitSignal { .. }) => self.exit = Some(u32::MAX),
-            Some(ChannelMsg::Failure) => {
-                self.refused = true;
-                self.closed = true;
-            }
-            Some(ChannelMsg::Eof) => self.eof = true,
-            Some(ChannelMsg::Close) | None => self.closed = true,
+            Some(ChannelMsg::Failure) => self.end = End::Refused,
+            Some(ChannelMsg::Eof) => self.end = self.end.max(End::NoData),
+            Some(ChannelMsg::Close) | None => self.end = self.end.max(End::Closed),
             Some(_) => {}
         }
     }

@@ -55,7 +55,8 @@ pub(crate) fn discover(remote: &Remote) -> Result<UploadService, RemoteFailure> 
     } = advertisement::read(&answer, line, &mut body)?;
     let has = |name: &str| capabilities.iter().any(|capability| capability == name);
     // An empty repository has nothing to fetch, whatever it can do.
-    if !references.is_empty() && !(has("shallow") && has("side-band-64k") && has("ofs-delta")) {
+    let is_enough = ["shallow", "side-band-64k", "ofs-delta"].into_iter().all(has);
+    if !references.is_empty() && !is_enough {
         return Err(answer.unsupported("shallow fetches"));
     }
     Ok(UploadService {

@@ -10,7 +10,7 @@ use std::process::Command;
 /// Later than everything that the tests make.
 const NOW: i64 = 2_000_000_000;
 
-/// A GnuPG home of its own; its agent ends with it.
+/// A home of gpg of its own; its agent ends with it.
 struct Gnupg {
     home: tempfile::TempDir,
 }
@@ -242,7 +242,7 @@ fn signatures_of_git_with_gnupg_are_judged_by_their_keys() {
     );
 }
 
-/// Revokes a key with the certificate that GnuPG wrote when it made the key.
+/// Revokes a key with the certificate that gpg wrote when it made the key.
 fn revoke(gnupg: &Gnupg, id: &str) {
     let folder = gnupg.home.path().join("openpgp-revocs.d");
     let file = std::fs::read_dir(folder)

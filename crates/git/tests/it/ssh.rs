@@ -188,7 +188,7 @@ fn a_repository_that_is_not_there_is_named(#[values(Kind::Go, Kind::OpenSsh)] ki
         return;
     };
     let url = server.url().replace("repo.git", "other.git");
-    let mirror = server.mirror_with(&lab, &url, server.credential(), &SshOptions::default());
+    let mirror = SshServer::mirror_with(&lab, &url, server.credential(), &SshOptions::default());
     let RemoteFailure::Denied { url, action, message } = failure(&mirror) else {
         panic!("{:?}", failure(&mirror));
     };
@@ -211,7 +211,7 @@ fn a_key_that_the_server_does_not_know_is_named(#[values(Kind::Go, Kind::OpenSsh
     let credential = SshCredential::new(&identity, None, server.known_hosts.as_bytes()).unwrap();
     let shown = output("ssh-keygen", &["-lf", &other.display().to_string()]);
     let fingerprint = shown.split(' ').nth(1).unwrap();
-    let mirror = server.mirror_with(&lab, &server.url(), credential, &SshOptions::default());
+    let mirror = SshServer::mirror_with(&lab, &server.url(), credential, &SshOptions::default());
     let text = failure(&mirror).to_string();
     assert!(
         text.starts_with("authentication rejected by 127.0.0.1:"),
@@ -236,7 +236,7 @@ fn a_host_key_that_nobody_vouches_for_ends_the_connection(#[case] host: &str, #[
     let key = std::fs::read_to_string(lab.path("other.pub")).unwrap();
     let known = format!("{} {key}", host.replace("PORT", server.port()));
     let credential = SshCredential::new(server.identity.as_bytes(), None, known.as_bytes()).unwrap();
-    let mirror = server.mirror_with(&lab, &server.url(), credential, &SshOptions::default());
+    let mirror = SshServer::mirror_with(&lab, &server.url(), credential, &SshOptions::default());
     let RemoteFailure::HostKey { problem, .. } = failure(&mirror) else {
         panic!("{:?}", failure(&mirror));
     };
@@ -343,7 +343,7 @@ fn keys_of_all_kinds_and_formats_log_in(
         return;
     };
     let credential = SshCredential::new(&identity, Some(passphrase), server.known_hosts.as_bytes()).unwrap();
-    let mirror = server.mirror_with(&lab, &server.url(), credential, &SshOptions::default());
+    let mirror = SshServer::mirror_with(&lab, &server.url(), credential, &SshOptions::default());
     assert_eq!(fetch_main(&mirror).head(&main_branch()), lab.tip("main"));
 }
 
@@ -390,7 +390,12 @@ fn key_exchange_options_reach_a_server_that_knows_nothing_else() {
         key_exchanges: vec!["ecdh-sha2-nistp256".to_owned()],
         ..SshOptions::default()
     };
-    fetch_main(&server.mirror_with(&lab, &server.url(), server.credential(), &options));
+    fetch_main(&SshServer::mirror_with(
+        &lab,
+        &server.url(),
+        server.credential(),
+        &options,
+    ));
 }
 
 #[test]
@@ -401,7 +406,7 @@ fn one_connection_serves_all_commands_until_it_is_cut() {
     let known = server.known_hosts.replace(server.port(), &relay.port.to_string());
     let credential = SshCredential::new(server.identity.as_bytes(), None, known.as_bytes()).unwrap();
     let url = server.url_at(&format!("127.0.0.1:{}", relay.port));
-    let mirror = server.mirror_with(&lab, &url, credential, &SshOptions::default());
+    let mirror = SshServer::mirror_with(&lab, &url, credential, &SshOptions::default());
     for round in 0..3 {
         change(&mirror, &main_branch(), &[("a", write(&format!("{round}\n")))]).unwrap();
     }
@@ -424,7 +429,7 @@ fn a_server_that_says_nothing_costs_no_more_than_the_time_that_is_allowed() {
         connect_timeout: Duration::from_millis(200),
         ..SshOptions::default()
     };
-    let mirror = server.mirror_with(&lab, &url, server.credential(), &options);
+    let mirror = SshServer::mirror_with(&lab, &url, server.credential(), &options);
     let RemoteFailure::Unreachable { detail, .. } = failure(&mirror) else {
         panic!()
     };
@@ -470,7 +475,7 @@ fn a_lost_answer_is_not_a_failure_that_may_be_tried_again() {
     let known = server.known_hosts.replace(server.port(), &relay.port.to_string());
     let credential = SshCredential::new(server.identity.as_bytes(), None, known.as_bytes()).unwrap();
     let url = server.url_at(&format!("127.0.0.1:{}", relay.port));
-    let mirror = server.mirror_with(&lab, &url, credential, &SshOptions::default());
+    let mirror = SshServer::mirror_with(&lab, &url, credential, &SshOptions::default());
     let snapshot = fetch_main(&mirror);
     let commit = snapshot
         .prepare(&request(

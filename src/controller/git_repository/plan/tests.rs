@@ -1,7 +1,7 @@
 //! The plan of a source.
 
 use fluxbot_api::meta::LocalObjectReference;
-use fluxbot_api::source::{GitRepositoryInclude, GitRepositoryRef, GitRepositoryVerification};
+use fluxbot_api::source::{GitRepositoryInclude, GitRepositoryRef};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use rstest::rstest;

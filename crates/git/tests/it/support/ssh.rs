@@ -175,16 +175,10 @@ impl SshServer {
     }
 
     pub fn mirror(&self, lab: &Lab) -> Mirror {
-        self.mirror_with(lab, &self.url(), self.credential(), &SshOptions::default())
+        Self::mirror_with(lab, &self.url(), self.credential(), &SshOptions::default())
     }
 
-    pub fn mirror_with(
-        &self,
-        lab: &Lab,
-        url: &str,
-        credential: SshCredential,
-        options: &SshOptions,
-    ) -> Mirror {
+    pub fn mirror_with(lab: &Lab, url: &str, credential: SshCredential, options: &SshOptions) -> Mirror {
         let remote = Remote::over_ssh(url.parse().unwrap(), credential, connections(options));
         Mirror::open(&lab.path("mirror"), remote).unwrap()
     }
@@ -223,7 +217,7 @@ impl Relay {
                     (server, client),
                 ] {
                     std::thread::spawn(move || {
-                        let mut buffer = [0; 1 << 16];
+                        let mut buffer = vec![0; 1 << 16];
                         while let Ok(count @ 1..) = from.read(&mut buffer) {
                             if to.write_all(&buffer[..count]).is_err() {
                                 break;
