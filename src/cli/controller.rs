@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, Args, ValueEnum};
+use fluxbot_git::SshOptions;
 
 use super::Failure;
 use crate::cloud::Environment;
@@ -107,6 +108,12 @@ pub(super) struct ControllerArgs {
     /// GitLab; repeatable.
     #[arg(long, value_name = "REGISTRY=HOST")]
     registry_token_host: Vec<TokenHost>,
+    /// Key exchange algorithms for Git over SSH, the preferred one first; by default the built-in list.
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    ssh_kex_algos: Vec<String>,
+    /// Host key algorithms for Git over SSH, the preferred one first; by default the built-in list.
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    ssh_hostkey_algos: Vec<String>,
     /// How log lines look.
     #[arg(long, value_enum, default_value_t = LogEncoding::Json)]
     log_encoding: LogEncoding,
@@ -172,6 +179,11 @@ impl ControllerArgs {
             no_remote_bases: self.no_remote_bases,
             requeue_dependency: self.requeue_dependency,
             registry_token_hosts: self.registry_token_host,
+            ssh: SshOptions {
+                key_exchanges: self.ssh_kex_algos,
+                host_key_algorithms: self.ssh_hostkey_algos,
+                ..SshOptions::default()
+            },
             clouds: Environment::of_process().map_err(Failure::invalid)?,
         })
     }

@@ -19,6 +19,8 @@ pub use writer::{Landing, WriteError, Writer};
 
 use std::collections::BTreeSet;
 
+use fluxbot_git::SigningKey;
+
 use crate::image::{PolicyKey, Selections};
 use crate::setters::{ChangeSet, SkipReason, Skipped};
 
@@ -31,6 +33,8 @@ pub struct Work {
     pub selections: Selections,
     /// Policies of the automation's namespace that it may not write: their markers are another automation's.
     pub foreign: BTreeSet<PolicyKey>,
+    /// The key that signs the commit.
+    pub signing_key: Option<SigningKey>,
 }
 
 impl Work {

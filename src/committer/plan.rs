@@ -46,6 +46,8 @@ pub struct PlanDefaults {
     pub branch: Option<String>,
     /// The remote's default branch, used when no object names one.
     pub default_branch: Option<String>,
+    /// Whether the caller reads the Secret of a signing key, and hands the key over in [`super::Work`].
+    pub signs: bool,
 }
 
 /// Why an automation cannot run.
@@ -80,7 +82,7 @@ pub fn plan(
     {
         return Err(PlanError::Unsupported("a checkout reference other than a branch"));
     }
-    if git.commit.signing_key.is_some() {
+    if git.commit.signing_key.is_some() && !defaults.signs {
         return Err(PlanError::Unsupported("spec.git.commit.signingKey"));
     }
     let push = git.push.as_ref();

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use fluxbot_git::{
     CommitError, CommitRequest, Edit, InvalidPath, ObjectId, Person, PreparedCommit, ReadError, RepoPath,
-    Snapshot, Timestamp,
+    SignError, Snapshot, Timestamp,
 };
 
 use super::tree::SnapshotTree;
@@ -30,6 +30,9 @@ pub enum StackError {
     /// The commit cannot be built.
     #[error("failed to update source: {0}")]
     Commit(#[from] CommitError),
+    /// The commit cannot be signed.
+    #[error("failed to update source: {0}")]
+    Sign(#[from] SignError),
 }
 
 /// A commit in memory and the files that it changes.
@@ -180,7 +183,7 @@ fn prepare(
     work: &Work,
     changes: &ChangeSet,
     edits: BTreeMap<RepoPath, Edit>,
-) -> Result<(Layer, String), CommitError> {
+) -> Result<(Layer, String), StackError> {
     let author = Person {
         name: work.plan.author.name.clone(),
         email: work.plan.author.email.clone(),
@@ -197,9 +200,13 @@ fn prepare(
         },
         message: message.clone(),
     };
+    let mut commit = top.snapshot.prepare(&request)?;
+    if let Some(key) = &work.signing_key {
+        commit = commit.signed(key)?;
+    }
     Ok((
         Layer {
-            commit: top.snapshot.prepare(&request)?,
+            commit,
             edits: request.edits,
         },
         message,

@@ -100,6 +100,7 @@ fn branches_are_chosen(
     let defaults = PlanDefaults {
         branch: branch.map(Into::into),
         default_branch: default_branch.map(Into::into),
+        signs: false,
     };
     let plan = plan(
         &automation(&format!("{{{COMMIT}, {git}}}"), "{}"),

@@ -40,9 +40,11 @@ impl Diagnosis {
     pub fn of_remote(failure: &RemoteFailure) -> Self {
         match failure {
             RemoteFailure::Unreachable { .. } => Fault::GitUnreachable.into(),
-            RemoteFailure::Unauthorized { .. } | RemoteFailure::Forbidden { .. } => {
-                Fault::AuthorizationFailed.into()
-            }
+            RemoteFailure::Unauthorized { .. }
+            | RemoteFailure::Forbidden { .. }
+            | RemoteFailure::KeyRejected { .. }
+            | RemoteFailure::Denied { .. } => Fault::AuthorizationFailed.into(),
+            RemoteFailure::HostKey { .. } => Fault::HostKeyMismatch.into(),
             RemoteFailure::NotFound { .. } => Fault::RepositoryNotFound.into(),
             RemoteFailure::RateLimited { retry_after, .. } => Self {
                 fault: Fault::RateLimited,

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use fluxbot_api::source::GitProvider;
-use fluxbot_git::{Credential, InvalidRemoteUrl, RemoteUrl};
+use fluxbot_git::{Credential, InvalidRemoteUrl, InvalidSshCredential, RemoteUrl, SshCredential};
 use sha2::{Digest as _, Sha256};
 
 use crate::http::{ClientSettings, InvalidSecret, ProxySettings, SecretData};
@@ -28,6 +28,8 @@ pub struct GitAccess {
     pub credential: Credential,
     /// Trusted authorities, client certificate and proxy.
     pub settings: ClientSettings,
+    /// Who we are to an SSH server, and which servers we trust; always there for an `ssh://` URL.
+    pub ssh: Option<SshCredential>,
 }
 
 /// A hash of a [`GitAccess`]: equal for equal accesses, in this process and the next, and without a way back.
@@ -48,6 +50,15 @@ pub enum AccessError {
         /// The scheme of the URL.
         transport: String,
     },
+    /// What SSH needs is not there; Flux's text.
+    #[error("invalid 'ssh' auth option: '{key}' is required")]
+    SshKeyMissing {
+        /// The key of the Secret.
+        key: &'static str,
+    },
+    /// The private key or the known hosts cannot be used.
+    #[error("the Git Secret cannot be used for SSH: {0}")]
+    Ssh(#[from] InvalidSshCredential),
     /// A value of the Secret that cannot be sent.
     #[error("the Git Secret's key '{key}' {problem}")]
     Value {
@@ -87,7 +98,12 @@ impl GitAccess {
         let mut access = Self {
             credential: remote.credential().clone(),
             settings: ClientSettings::default(),
+            ssh: None,
         };
+        if remote.is_ssh() {
+            access.ssh = Some(ssh_credential(sources)?);
+            return Ok(access);
+        }
         if let Some(data) = sources.secret {
             if let Some(credential) = credential(url, remote.credential(), data)? {
                 access.credential = credential;
@@ -121,6 +137,10 @@ impl GitAccess {
                 part(b"bearer");
                 part(token.as_bytes());
             }
+        }
+        if let Some(ssh) = &self.ssh {
+            part(b"ssh");
+            part(ssh.identity());
         }
         for authority in &self.settings.root_certificates {
             part(b"authority");
@@ -166,6 +186,7 @@ impl fmt::Debug for GitAccess {
             .debug_struct("GitAccess")
             .field("credential", &self.credential)
             .field("settings", &self.settings)
+            .field("ssh", &self.ssh)
             .finish()
     }
 }
@@ -203,6 +224,34 @@ fn check_provider(sources: &AccessSources<'_>) -> Result<(), AccessError> {
         return Err(AccessError::GitHubAppWithoutProvider);
     }
     Ok(())
+}
+
+/// The keys of a Secret that belong to SSH: `identity`, `known_hosts`, and `password` for the passphrase of the key.
+fn ssh_credential(sources: &AccessSources<'_>) -> Result<SshCredential, AccessError> {
+    let value = |key: &'static str| {
+        let value = sources.secret.and_then(|data| data.get(key));
+        value
+            .filter(|value| !value.is_empty())
+            .ok_or(AccessError::SshKeyMissing { key })
+    };
+    let (identity, known_hosts) = (value("identity")?, value("known_hosts")?);
+    if sources.proxy.is_some() {
+        return Err(AccessError::Unsupported {
+            field: "spec.proxySecretRef with an ssh:// URL".to_owned(),
+            remedy: "use an https:// URL",
+        });
+    }
+    let passphrase = match value("password").ok().map(|value| std::str::from_utf8(value)) {
+        None => None,
+        Some(Ok(passphrase)) => Some(passphrase),
+        Some(Err(_)) => {
+            return Err(AccessError::Value {
+                key: "password",
+                problem: "is not UTF-8",
+            });
+        }
+    };
+    Ok(SshCredential::new(identity, passphrase, known_hosts)?)
 }
 
 /// The credential in a Secret; `None` when it has none. Keys that belong to SSH are not looked at, as in Flux.

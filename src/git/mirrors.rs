@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use fluxbot_git::{InvalidRemoteUrl, Mirror, MirrorError, Remote, RemoteUrl};
+use fluxbot_git::{InvalidRemoteUrl, Mirror, MirrorError, Remote, RemoteUrl, Ssh};
 use sha2::{Digest as _, Sha256};
 use tokio::runtime::Handle;
 
+use super::ssh::default_connections;
 use super::{GitAccess, GitHttp};
 use crate::hexadecimal::hexadecimal;
 use crate::http::HttpClients;
@@ -33,6 +34,7 @@ pub struct Mirrors {
 struct Shared {
     folder: PathBuf,
     clients: HttpClients,
+    ssh: Ssh,
     runtime: Handle,
     slots: Mutex<HashMap<String, Arc<Slot>>>,
 }
@@ -64,10 +66,17 @@ impl Mirrors {
     /// carries the requests.
     #[must_use]
     pub fn new(folder: impl Into<PathBuf>, clients: HttpClients) -> Self {
+        Self::with_ssh(folder, clients, default_connections(Handle::current()))
+    }
+
+    /// As [`Mirrors::new`], with SSH connections made by `ssh`, see [`super::ssh_connections`].
+    #[must_use]
+    pub fn with_ssh(folder: impl Into<PathBuf>, clients: HttpClients, ssh: Ssh) -> Self {
         Self {
             shared: Arc::new(Shared {
                 folder: folder.into(),
                 clients,
+                ssh,
                 runtime: Handle::current(),
                 slots: Mutex::default(),
             }),
@@ -89,12 +98,19 @@ impl Mirrors {
             opened.last_use = Instant::now();
             return Ok(Arc::clone(&opened.mirror));
         }
-        let http = GitHttp::on(
-            self.shared.runtime.clone(),
-            self.shared.clients.clone(),
-            access.settings.clone(),
-        );
-        let remote = Remote::new(url, access.credential.clone(), Arc::new(http));
+        let remote = match &access.ssh {
+            Some(credential) if url.is_ssh() => {
+                Remote::over_ssh(url, credential.clone(), self.shared.ssh.clone())
+            }
+            _ => {
+                let http = GitHttp::on(
+                    self.shared.runtime.clone(),
+                    self.shared.clients.clone(),
+                    access.settings.clone(),
+                );
+                Remote::new(url, access.credential.clone(), Arc::new(http))
+            }
+        };
         let mirror = Arc::new(Mirror::open(&self.shared.folder.join(name), remote)?);
         if let Some(reason) = mirror.recreated_because() {
             tracing::warn!(url = %mirror.remote().url(), reason, "replaced a git mirror that could not be used");

@@ -7,11 +7,13 @@
 mod bound;
 mod credentials;
 mod mirrors;
+mod ssh;
 mod transport;
 
 pub use bound::{Bound, Expired};
 pub use credentials::{AccessError, AccessIdentity, AccessSources, GitAccess};
 pub use mirrors::{Mirrors, OpenError};
+pub use ssh::ssh_connections;
 pub use transport::GitHttp;
 
 #[cfg(test)]

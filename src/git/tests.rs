@@ -58,7 +58,10 @@ fn a_credential_comes_from_the_keys_of_flux(
 #[case(URL, &[("bearerToken", "hunter2\n")], "the Git Secret's key 'bearerToken' contains a control character, such as a line feed at its end")]
 #[case(URL, &[("tls.crt", "hunter2")], "the Secret contains 'tls.crt' but is missing 'tls.key'")]
 #[case(URL, &[("githubAppID", "1")], "secretRef has github app data but provider is not set to github")]
-#[case("ssh://git@git.example.org/x", &[("identity", "x"), ("known_hosts", "y")], "git over SSH is not supported yet: use an https:// URL")]
+#[case("ssh://git@git.example.org/x", &[], "invalid 'ssh' auth option: 'identity' is required")]
+#[case("ssh://git@git.example.org/x", &[("identity", "hunter2")], "invalid 'ssh' auth option: 'known_hosts' is required")]
+#[case("ssh://git@git.example.org/x", &[("identity", "hunter2"), ("known_hosts", "y")], "the Git Secret cannot be used for SSH: the private key cannot be read: it is not in the OpenSSH or PEM format")]
+#[case("git@git.example.org:team/fleet", &[], "git URL of the form 'user@host:path' is not supported: write it as ssh://user@host/path")]
 fn what_cannot_be_used_is_named_without_its_value(
     #[case] url: &str,
     #[case] secret: &[(&str, &str)],

@@ -75,6 +75,8 @@ pub struct Config {
     pub requeue_dependency: Duration,
     /// Token servers that may see the credentials of registries on other hosts.
     pub registry_token_hosts: Vec<TokenHost>,
+    /// How SSH connections of the Git engine are made.
+    pub ssh: fluxbot_git::SshOptions,
     /// What the environment says of clouds.
     pub clouds: Environment,
 }

@@ -25,7 +25,7 @@ use crate::controller::{
     Observer, OnChange, Options, Queue, Queues, Reconciled, Reconciler, TagStore, drive, image_policy,
     image_repository, image_update_automation, watch, watch_secrets,
 };
-use crate::git::Mirrors;
+use crate::git::{Mirrors, ssh_connections};
 use crate::http::HttpClients;
 use crate::scanner::Registry;
 use crate::source::{Retention, SourceStore, Storage, serve};
@@ -68,6 +68,9 @@ pub enum RunError {
     /// The storage folder cannot be used.
     #[error("cannot use the storage folder: {0}")]
     Storage(String),
+    /// An option of SSH names what is not there.
+    #[error(transparent)]
+    Ssh(#[from] fluxbot_git::UnknownAlgorithm),
     /// Signals cannot be received.
     #[error("cannot listen for signals: {0}")]
     Signal(#[source] std::io::Error),
@@ -273,9 +276,11 @@ impl Parts<'_> {
         self.context.lists.begin();
         let waits = Arc::new(Waits::default());
         let sources = SourceStore::default();
-        let mirrors = Mirrors::new(
+        let ssh = ssh_connections(tokio::runtime::Handle::current(), &self.config.ssh)?;
+        let mirrors = Mirrors::with_ssh(
             self.config.storage_path.join("mirrors"),
             self.context.http.clone(),
+            ssh,
         );
         let storage = if self.config.runs(Part::Source) {
             Some(self.serve_artifacts(tasks).await?)

@@ -80,6 +80,7 @@ pub fn plan_works(objects: &ObjectSet, outcomes: &[PolicyOutcome], defaults: &Pl
                 plan,
                 selections: selections_for(outcomes, objects, key),
                 foreign: foreign_policies(objects, key),
+                signing_key: None,
             });
         works.push((key.clone(), work));
     }

@@ -32,6 +32,8 @@ string_enum! {
         TagListShrank = "TagListShrank",
         /// The server's certificate is not trusted, or does not fit its name.
         TlsVerifyFailed = "TLSVerifyFailed",
+        /// The SSH server's key is not one that the known hosts vouch for.
+        HostKeyMismatch = "HostKeyMismatch",
         /// The disk takes no more.
         StorageFull = "StorageFull",
         /// The disk cannot be used.

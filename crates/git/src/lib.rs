@@ -1,7 +1,7 @@
 //! Git engine: bare incremental mirrors, commits built in memory, and compare-and-swap pushes, without a `git` binary.
 //!
 //! ```text
-//! RemoteUrl + Credential + HttpClient = Remote
+//! RemoteUrl + Credential + HttpClient = Remote         SshCredential + Ssh = Remote over SSH
 //! Remote    -> Mirror::open      one bare repository on disk, healed or created
 //! Mirror    -> Mirror::fetch     -> Snapshot      refs at that moment, trees and blobs read lazily
 //! Snapshot  -> Snapshot::prepare -> PreparedCommit  new trees, blobs and a commit, nothing on disk
@@ -19,7 +19,9 @@ mod pack;
 mod path;
 mod reference;
 mod remote;
+mod signature;
 mod snapshot;
+mod ssh;
 mod text;
 mod wire;
 mod worktree;
@@ -27,11 +29,16 @@ mod worktree;
 pub use commit::{CommitError, CommitRequest, Edit, FileKind, Person, PreparedCommit, Timestamp};
 pub use id::{InvalidObjectId, ObjectId};
 pub use mirror::{
-    FetchError, Landed, Limits, Mirror, MirrorError, PushError, PushOptions, Pushed, RefUpdate, RemoteRef,
+    FetchError, Limits, Mirror, MirrorError, PushError, PushOptions, Pushed, RefUpdate, RemoteRef,
 };
 pub use path::{InvalidPath, RepoPath};
 pub use reference::{InvalidRefName, RefName, RefPrefix, RefQuery};
 pub use remote::http::{HttpClient, HttpFailure, HttpMethod, HttpRequest, HttpResponse};
 pub use remote::{Credential, InvalidRemoteUrl, Remote, RemoteFailure, RemoteUrl};
+pub use signature::{InvalidSigningKey, SignError, SignedObject, SigningKey, TrustedKeys, VerifyError};
 pub use snapshot::{Commit, EntryKind, ReadError, Snapshot, TreeEntry};
+pub use ssh::{
+    InvalidIdentity, InvalidKnownHosts, InvalidSshCredential, Ssh, SshCredential, SshOptions,
+    UnknownAlgorithm, WaitLimit,
+};
 pub use worktree::{WorkTree, WorkTreeError};

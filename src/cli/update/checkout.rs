@@ -48,6 +48,7 @@ pub(super) async fn run(args: &UpdateArgs, mode: Mode) -> Result<(), Failure> {
     let defaults = PlanDefaults {
         branch,
         default_branch: None,
+        signs: false,
     };
     let works = update::plan_works(&objects, &policies, &defaults);
     let Some(checkout) = checkout else {

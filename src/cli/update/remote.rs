@@ -35,6 +35,7 @@ pub(super) async fn run(args: &UpdateArgs, url: &str, mode: Mode) -> Result<(), 
     let defaults = PlanDefaults {
         branch: args.branch.clone(),
         default_branch: Some(branch.clone()),
+        signs: false,
     };
     let works = update::plan_works(&objects, &policies, &defaults);
     let (automations, edits) = match mode {

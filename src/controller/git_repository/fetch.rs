@@ -11,7 +11,7 @@ use super::plan;
 use crate::controller::kinds::Reconciled as _;
 use crate::controller::pushed::{Pushes, followed_branch};
 use crate::git::{GitAccess, Mirrors, OpenError};
-use crate::source::git::{Request, ResolveError, Resolved, recall, resolve};
+use crate::source::git::{Request, ResolveError, Resolved, Verification, recall, resolve};
 use crate::source::{ArtifactTree, CurrentSource, Revision, SourceKey, SourceStore, Storage, StorageError};
 
 /// Everything that one look takes.
@@ -29,13 +29,19 @@ pub(super) struct Fetch {
     pub(super) storage: Storage,
     pub(super) sources: SourceStore,
     pub(super) pushes: Arc<Pushes>,
+    /// Whose signature is asked for.
+    pub(super) verification: Option<Verification>,
 }
 
 /// What a look found.
 #[derive(Debug)]
 pub(super) enum Found {
     /// The artifact of the status is still right; its URL may be another one.
-    Current { artifact: Artifact },
+    Current {
+        artifact: Artifact,
+        /// What was verified.
+        verified: Option<String>,
+    },
     /// A new artifact is stored, and its tree handed over.
     Stored(Box<Stored>),
     /// The server answered with what our own push has replaced. The artifact is the one before.
@@ -48,6 +54,8 @@ pub(super) struct Stored {
     pub(super) artifact: Artifact,
     /// The first line of the commit's message, where it is known.
     pub(super) subject: Option<String>,
+    /// What was verified.
+    pub(super) verified: Option<String>,
 }
 
 /// Why a look failed.
@@ -61,10 +69,24 @@ pub(super) enum FetchFault {
     Storage(#[from] StorageError),
 }
 
+impl Found {
+    /// What was verified.
+    pub(super) fn verified(&self) -> Option<String> {
+        match self {
+            Self::Current { verified, .. } => verified.clone(),
+            Self::Stored(stored) => stored.verified.clone(),
+            Self::Replica { .. } => None,
+        }
+    }
+}
+
 impl Fetch {
     pub(super) fn run(&self, now: Timestamp) -> Result<Found, FetchFault> {
         let mirror = self.mirrors.open(&self.object.spec.url, &self.access)?;
-        if let Some(stored) = self.pushed(&mirror, now)? {
+        // What we pushed ourselves is not signed by anybody else's key: with a check it goes the long way.
+        if self.verification.is_none()
+            && let Some(stored) = self.pushed(&mirror, now)?
+        {
             return Ok(Found::Stored(Box::new(stored)));
         }
         let artifact = self.usable();
@@ -75,6 +97,7 @@ impl Fetch {
             reference: self.object.spec.reference.as_ref(),
             ignore: self.object.spec.ignore.as_deref(),
             observed: observed.as_ref(),
+            verify: self.verification.as_ref(),
         };
         match resolve(&mirror, &request) {
             Ok(Resolved::Unchanged(revision)) => {
@@ -82,13 +105,24 @@ impl Fetch {
                     return Ok(self.replica());
                 };
                 self.hand_over(&mirror, &artifact)?;
-                Ok(Found::Current { artifact })
+                Ok(Found::Current {
+                    artifact,
+                    verified: None,
+                })
             }
             Ok(Resolved::Fetched(checkout)) => {
                 if self.is_replaced(checkout.revision.git_commit()) {
                     return Ok(self.replica());
                 }
-                let stored = self.store(&checkout.revision, checkout.tree, Some(checkout.subject), now)?;
+                let verified = checkout.verified.clone();
+                // The same content as before, whose signature was only checked once more.
+                if let Some(artifact) = artifact.filter(|_| observed.as_ref() == Some(&checkout.revision)) {
+                    self.hand_over(&mirror, &artifact)?;
+                    return Ok(Found::Current { artifact, verified });
+                }
+                let mut stored =
+                    self.store(&checkout.revision, checkout.tree, Some(checkout.subject), now)?;
+                stored.verified = verified;
                 Ok(Found::Stored(Box::new(stored)))
             }
             Err(ResolveError::NoReference { .. }) if self.is_missing_ours() => Ok(self.replica()),
@@ -194,7 +228,11 @@ impl Fetch {
             }
             Err(error) => warn!(object = %self.object.key(), %error, "old artifacts could not be removed"),
         }
-        Ok(Stored { artifact, subject })
+        Ok(Stored {
+            artifact,
+            subject,
+            verified: None,
+        })
     }
 
     fn put(&self, revision: Revision, digest: String, tree: ArtifactTree) {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use fluxbot_api::Reason;
 use fluxbot_api::condition::{ConditionType, EventSeverity};
-use fluxbot_api::source::{Artifact, GROUP, GitRepository};
+use fluxbot_api::source::{Artifact, GROUP, GitRepository, GitVerificationMode};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
@@ -27,6 +27,7 @@ use super::watch::OnChange;
 use crate::git::{AccessSources, Bound, GitAccess, Mirrors};
 use crate::http::SecretData;
 use crate::objects::ObjectKey;
+use crate::source::git::Verification;
 use crate::source::{SourceKey, SourceStore, Storage};
 
 /// How soon a server is asked again that still answers with what our own push has replaced.
@@ -99,6 +100,20 @@ impl GitRepositoryReconciler {
         }
     }
 
+    /// What `spec.verify` asks for, with the keys of its Secret.
+    async fn verification(&self, object: &GitRepository) -> Result<Option<Verification>, SourceFault> {
+        let Some(verify) = &object.spec.verify else {
+            return Ok(None);
+        };
+        let key = ObjectKey::new(object.key().namespace, &verify.secret_ref.name);
+        let failed =
+            |error: SecretError| SourceFault::verification(format!("public keys secret error: {error}"));
+        let secret = self.context.secret(&key).await.map_err(failed)?;
+        let mode = verify.mode.unwrap_or_default();
+        let now = Timestamp::now().as_second();
+        Ok(Some(Verification::new(mode, &secret.values, now)))
+    }
+
     /// One look at the server, bounded by `spec.timeout`.
     async fn look(&self, attempt: &Attempt<GitRepository>, times: Times) -> Result<Found, SourceFault> {
         let object = Arc::clone(&attempt.object);
@@ -111,6 +126,7 @@ impl GitRepositoryReconciler {
             storage: self.storage.clone(),
             sources: self.sources.clone(),
             pushes: Arc::clone(&self.context.pushes),
+            verification: self.verification(&object).await?,
             access,
             object,
         };
@@ -164,13 +180,14 @@ impl Reconciler for GitRepositoryReconciler {
             Found::Replica { .. } => REPLICA_PAUSE.min(times.interval),
             _ => times.interval,
         };
+        let verified = found.verified();
         let artifact = match found {
             Found::Stored(stored) => {
                 let text = plan::stored_text(stored.subject.as_deref(), &stored.artifact.revision);
                 announce(attempt, &stored.artifact, &text);
                 stored.artifact
             }
-            Found::Current { artifact }
+            Found::Current { artifact, .. }
             | Found::Replica {
                 artifact: Some(artifact),
             } => {
@@ -198,6 +215,7 @@ impl Reconciler for GitRepositoryReconciler {
         ] {
             attempt.remove_condition(fault);
         }
+        show_verified(attempt, verified);
         attempt.status.artifact = Some(artifact);
         attempt.status.observed_ignore.clone_from(&object.spec.ignore);
         attempt.status.observed_include.clear();
@@ -240,8 +258,38 @@ impl Reconciler for GitRepositoryReconciler {
 /// Puts a fault into the conditions, and gives the failure for `Ready`.
 fn show(attempt: &mut Attempt<GitRepository>, fault: SourceFault) -> Failure {
     let SourceFault { condition, failure } = fault;
-    attempt.condition(condition, Status::True, failure.reason, &failure.message);
+    let status = match condition {
+        // The one condition for which false is bad.
+        ConditionType::SourceVerified => Status::False,
+        _ => Status::True,
+    };
+    attempt.condition(condition, status, failure.reason, &failure.message);
     failure
+}
+
+/// Tells what was verified, or that nothing is asked for any more.
+fn show_verified(attempt: &mut Attempt<GitRepository>, verified: Option<String>) {
+    let verify = attempt.object.spec.verify.clone();
+    match (verify, verified) {
+        (Some(verify), Some(text)) => {
+            let mode = match verify.mode.unwrap_or_default() {
+                GitVerificationMode::LegacyHead => GitVerificationMode::Head,
+                mode => mode,
+            };
+            attempt.status.source_verification_mode = Some(mode.as_str().to_owned());
+            attempt.condition(
+                ConditionType::SourceVerified,
+                Status::True,
+                Reason::Succeeded,
+                &text,
+            );
+        }
+        (None, _) => {
+            attempt.status.source_verification_mode = None;
+            attempt.remove_condition(ConditionType::SourceVerified);
+        }
+        (Some(_), None) => {}
+    }
 }
 
 /// Tells of an artifact with other content, or of the end of a fault.
@@ -266,7 +314,8 @@ fn announce(attempt: &mut Attempt<GitRepository>, artifact: &Artifact, text: &st
 pub fn secrets_of(object: &GitRepository) -> Vec<ObjectKey> {
     let namespace = object.key().namespace;
     let references = [&object.spec.secret_ref, &object.spec.proxy_secret_ref];
-    let references = references.into_iter().flatten();
+    let verify = object.spec.verify.as_ref().map(|verify| &verify.secret_ref);
+    let references = references.into_iter().flatten().chain(verify);
     references
         .map(|reference| ObjectKey::new(&namespace, &reference.name))
         .collect()

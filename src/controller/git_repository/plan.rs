@@ -9,7 +9,7 @@ use fluxbot_api::{Fault, Reason};
 use crate::controller::fault::Diagnosis;
 use crate::controller::outcome::{self, Failure, Recovery};
 use crate::git::OpenError;
-use crate::source::git::{FaultKind, ResolveError};
+use crate::source::git::{FaultKind, ResolveError, Unverified};
 use crate::source::{Revision, StorageError};
 
 /// How long one look at the Git server may take when `spec.timeout` does not say.
@@ -70,13 +70,6 @@ pub fn refused(spec: &GitRepositorySpec) -> Option<Failure> {
             format!("{field} is not supported yet: {remedy}"),
         ))
     };
-    if spec.url.starts_with("ssh://") {
-        return unsupported(
-            Reason::UrlInvalid,
-            &format!("the scheme of spec.url '{}'", shown(&spec.url)),
-            "use an https:// URL",
-        );
-    }
     if let Some(provider) = spec
         .provider
         .as_ref()
@@ -86,13 +79,6 @@ pub fn refused(spec: &GitRepositorySpec) -> Option<Failure> {
             Reason::InvalidProviderConfiguration,
             &format!("spec.provider '{}'", provider.as_str()),
             "use the provider generic with a token in spec.secretRef",
-        );
-    }
-    if spec.verify.is_some() {
-        return unsupported(
-            Reason::VerificationError,
-            "spec.verify",
-            "signatures cannot be checked, and nothing is fetched unchecked",
         );
     }
     if !spec.include.is_empty() {
@@ -117,17 +103,6 @@ pub fn refused(spec: &GitRepositorySpec) -> Option<Failure> {
         );
     }
     None
-}
-
-/// A URL without its user information.
-fn shown(url: &str) -> String {
-    match url
-        .split_once("://")
-        .and_then(|(scheme, rest)| Some((scheme, rest.split_once('@')?.1)))
-    {
-        Some((scheme, rest)) => format!("{scheme}://{rest}"),
-        None => url.to_owned(),
-    }
 }
 
 /// The artifact of the status, when what shapes its content is still as it was when it was made.
@@ -185,7 +160,7 @@ pub fn had_failed(status: &GitRepositoryStatus) -> bool {
 /// A fault with the condition that shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceFault {
-    /// `FetchFailed` or `StorageOperationFailed`.
+    /// `FetchFailed`, `StorageOperationFailed` or `SourceVerified`.
     pub condition: ConditionType,
     /// What `Ready` says.
     pub failure: Failure,
@@ -233,6 +208,9 @@ impl SourceFault {
     /// A reference that could not be fetched.
     #[must_use]
     pub fn resolve(error: &ResolveError) -> Self {
+        if let ResolveError::Unverified(unverified) = error {
+            return Self::unverified(unverified);
+        }
         let text = format!("{CHECKOUT_FAILED}: {error}");
         let diagnosis = match error {
             ResolveError::Fetch { source, .. } | ResolveError::List { source, .. } => {
@@ -243,7 +221,9 @@ impl SourceFault {
         match error.kind() {
             FaultKind::Empty => Self::fetch(Failure::new(Reason::EmptyGitRepository, text)),
             FaultKind::Ignore => Self::fetch(Failure::new(Reason::SourceIgnoreError, text)),
-            FaultKind::Invalid => Self::fetch(Failure::stalled(Reason::GitOperationFailed, text)),
+            FaultKind::Invalid | FaultKind::Unverified => {
+                Self::fetch(Failure::stalled(Reason::GitOperationFailed, text))
+            }
             FaultKind::Storage => {
                 Self::storage(Failure::new(Reason::CacheOperationFailed, text).diagnosed(diagnosis))
             }
@@ -261,6 +241,30 @@ impl SourceFault {
             StorageError::Path { .. } => Failure::stalled(Reason::InvalidPath, text),
             _ => failure.diagnosed(Diagnosis::from(Fault::StorageFailed)),
         })
+    }
+
+    /// A signature that is asked for and not there.
+    fn unverified(error: &Unverified) -> Self {
+        let (reason, text) = (error.reason(), error.to_string());
+        let failure = if error.is_stalled() {
+            Failure::stalled(reason, text)
+        } else {
+            Failure::new(reason, text)
+        };
+        Self {
+            condition: ConditionType::SourceVerified,
+            failure,
+        }
+    }
+
+    /// The Secret with the keys that count cannot be read.
+    #[must_use]
+    pub fn verification(message: impl Into<String>) -> Self {
+        let failure = Failure::new(Reason::VerificationError, message);
+        Self {
+            condition: ConditionType::SourceVerified,
+            failure: failure.recovery(Recovery::After(SECRET_PAUSE)),
+        }
     }
 
     /// A fault of the fetch.

@@ -1,6 +1,7 @@
 //! Reconciles `ImageUpdateAutomation`: writes what the policies selected into Git.
 
 mod plan;
+mod signing;
 mod skipped;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,6 +11,7 @@ use fluxbot_api::condition::{ConditionType, EventSeverity};
 use fluxbot_api::image::{ImagePolicy, ImageRef as ApiImageRef, ImageUpdateAutomation};
 use fluxbot_api::source::GitRepository;
 use fluxbot_api::{Reason, annotation};
+use fluxbot_git::SigningKey;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
@@ -127,7 +129,11 @@ impl Reconciler for ImageUpdateAutomationReconciler {
         check_selector(automation.spec.policy_selector.as_ref())
             .map_err(|error| Failure::stalled(Reason::InvalidPolicySelector, error.to_string()))?;
         let source = self.source(&automation)?;
-        let plan = committer::plan(&automation, Some(&source), &PlanDefaults::default())
+        let defaults = PlanDefaults {
+            signs: true,
+            ..PlanDefaults::default()
+        };
+        let plan = committer::plan(&automation, Some(&source), &defaults)
             .map_err(|error| planning_failed(&error))?;
         let Policies {
             latest: policies,
@@ -156,6 +162,7 @@ impl Reconciler for ImageUpdateAutomationReconciler {
             selections: selections(&attempt.key, &policies),
             plan: plan.clone(),
             foreign,
+            signing_key: self.signing_key(&automation).await?,
         };
         let written = work.selections.clone();
         let key = attempt.key.clone();
@@ -179,9 +186,11 @@ impl Reconciler for ImageUpdateAutomationReconciler {
 
     fn secrets(&self, object: &ImageUpdateAutomation) -> Vec<ObjectKey> {
         let source = self.source(object);
-        source
+        let mut secrets = source
             .map(|source| git_repository::secrets_of(&source))
-            .unwrap_or_default()
+            .unwrap_or_default();
+        secrets.extend(signing::secret_of(object));
+        secrets
     }
 }
 
@@ -245,6 +254,26 @@ impl ImageUpdateAutomationReconciler {
             access,
             timeout: git_repository::plan::timeout(&source.spec),
         })
+    }
+
+    /// The key that signs the automation's commits, read from its Secret.
+    async fn signing_key(&self, automation: &ImageUpdateAutomation) -> Result<Option<SigningKey>, Failure> {
+        let Some(key) = signing::secret_of(automation) else {
+            return Ok(None);
+        };
+        let failed = |why: String| {
+            Failure::new(
+                Reason::GitOperationFailed,
+                format!("failed to update source: {why}"),
+            )
+        };
+        let secret = self.context.secret(&key).await;
+        let secret =
+            secret.map_err(|error| failed(format!("could not find signing key secret '{key}': {error}")))?;
+        let name = &key.name;
+        signing::read(automation, name, &secret.values)
+            .map(Some)
+            .map_err(|error| failed(error.to_string()))
     }
 
     /// The policies of the automation's namespace.

@@ -2,7 +2,7 @@
 
 use fluxbot_git::{FetchError, InvalidRefName, ObjectId, RemoteFailure};
 
-use super::TreeError;
+use super::{TreeError, Unverified};
 
 /// A reference cannot be fetched. In conditions Flux puts `failed to checkout and determine revision: ` before the text.
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +71,9 @@ pub enum ResolveError {
     /// The commit's files cannot be read.
     #[error(transparent)]
     Tree(#[from] TreeError),
+    /// The signature that `spec.verify` asks for is not there.
+    #[error(transparent)]
+    Unverified(#[from] Unverified),
 }
 
 /// What kind of fault it is, for condition, reason and the time of the next try.
@@ -94,6 +97,8 @@ pub enum FaultKind {
     Storage,
     /// The server answers what cannot be used.
     Protocol,
+    /// The signature that is asked for is not there.
+    Unverified,
 }
 
 impl ResolveError {
@@ -114,6 +119,7 @@ impl ResolveError {
             Self::Name(_) | Self::Unsupported { .. } | Self::Range(_) => FaultKind::Invalid,
             Self::Tree(TreeError::Ignore { .. } | TreeError::LinkedIgnore { .. }) => FaultKind::Ignore,
             Self::Tree(_) => FaultKind::Storage,
+            Self::Unverified(_) => FaultKind::Unverified,
         }
     }
 
@@ -135,10 +141,14 @@ impl ResolveError {
 fn failure_kind(failure: &RemoteFailure) -> FaultKind {
     match failure {
         RemoteFailure::Unreachable { .. } => FaultKind::Unreachable,
-        RemoteFailure::Unauthorized { .. } | RemoteFailure::Forbidden { .. } => FaultKind::Unauthorized,
+        RemoteFailure::Unauthorized { .. }
+        | RemoteFailure::Forbidden { .. }
+        | RemoteFailure::KeyRejected { .. }
+        | RemoteFailure::Denied { .. } => FaultKind::Unauthorized,
         RemoteFailure::NotFound { .. } | RemoteFailure::Local { .. } => FaultKind::NotFound,
         RemoteFailure::RateLimited { .. } => FaultKind::RateLimited,
         RemoteFailure::RedirectRefused { .. }
+        | RemoteFailure::HostKey { .. }
         | RemoteFailure::Protocol { .. }
         | RemoteFailure::Reported { .. }
         | RemoteFailure::Unsupported { .. }

@@ -2,8 +2,10 @@
 
 mod error;
 mod semver;
+mod verify;
 
 pub use error::{FaultKind, ResolveError};
+pub use verify::{Unverified, Verification};
 
 use fluxbot_api::source::{GitRepositoryRef, GitRepositorySpec};
 use fluxbot_git::{
@@ -32,6 +34,8 @@ pub struct Checkout {
     pub subject: String,
     /// Who made the change, and when.
     pub author: (Person, Timestamp),
+    /// What was verified, where that was asked for.
+    pub verified: Option<String>,
 }
 
 /// What a look at the remote found.
@@ -53,6 +57,8 @@ pub struct Request<'a> {
     /// The revision in the status, if its artifact is still of use: then a reference that did not move costs one listing,
     /// and a pinned commit nothing.
     pub observed: Option<&'a Revision>,
+    /// `spec.verify`. With it nothing passes as unchanged: keys may be taken back at any time.
+    pub verify: Option<&'a Verification>,
 }
 
 /// Refuses the fields of a `GitRepository` that this version cannot honour. Fields of the access are refused by
@@ -62,7 +68,6 @@ pub fn check(spec: &GitRepositorySpec) -> Result<(), ResolveError> {
         (spec.recurse_submodules == Some(true), "spec.recurseSubmodules"),
         (!spec.include.is_empty(), "spec.include"),
         (!spec.sparse_checkout.is_empty(), "spec.sparseCheckout"),
-        (spec.verify.is_some(), "spec.verify"),
     ];
     match unsupported.iter().find(|(used, _)| *used) {
         Some((_, field)) => Err(ResolveError::Unsupported {
@@ -141,9 +146,13 @@ pub fn recall(
     {
         return Ok(None);
     }
-    Found { snapshot, commit }
-        .checkout(revision.clone(), ignore)
-        .map(Some)
+    Found {
+        snapshot,
+        commit,
+        tag: None,
+    }
+    .checkout(revision.clone(), ignore)
+    .map(Some)
 }
 
 impl Checkout {
@@ -163,14 +172,21 @@ impl Checkout {
 struct Found {
     snapshot: Snapshot,
     commit: ObjectId,
+    /// The tag that led to it.
+    tag: Option<RefName>,
 }
 
 impl Found {
     fn resolved(&self, request: &Request<'_>, revision: Revision) -> Result<Resolved, ResolveError> {
-        if request.observed == Some(&revision) {
+        let verified = request
+            .verify
+            .map(|verification| verification.check(self))
+            .transpose()?;
+        if verified.is_none() && request.observed == Some(&revision) {
             return Ok(Resolved::Unchanged(revision));
         }
-        let checkout = self.checkout(revision, request.ignore)?;
+        let mut checkout = self.checkout(revision, request.ignore)?;
+        checkout.verified = verified;
         Ok(Resolved::Fetched(Box::new(checkout)))
     }
 
@@ -182,6 +198,7 @@ impl Found {
             tree: ArtifactTree::of_commit(&self.snapshot, &self.commit, ignore)?,
             subject: commit.message.lines().next().unwrap_or_default().to_owned(),
             author: commit.author,
+            verified: None,
         })
     }
 }
@@ -197,7 +214,11 @@ fn named(mirror: &Mirror, request: &Request<'_>, name: &RefName) -> Result<Resol
 fn single(mirror: &Mirror, name: &RefName) -> Result<Option<Found>, ResolveError> {
     let snapshot = fetch(mirror, &[RefQuery::Name(name.clone())])?;
     let head = snapshot.head(name);
-    Ok(head.map(|commit| Found { snapshot, commit }))
+    Ok(head.map(|commit| Found {
+        snapshot,
+        commit,
+        tag: name.as_str().starts_with("refs/tags/").then(|| name.clone()),
+    }))
 }
 
 /// A commit, wherever it is in the history. Of a branch beside it only the name counts, for the revision.
@@ -216,7 +237,7 @@ fn pinned(
         None => Revision::commit(&commit),
     };
     // What a commit holds never changes.
-    if request.observed == Some(&revision) {
+    if request.verify.is_none() && request.observed == Some(&revision) {
         return Ok(Resolved::Unchanged(revision));
     }
     let snapshot = mirror.fetch_commit(commit).map_err(|source| match source {
@@ -227,7 +248,12 @@ fn pinned(
             source,
         },
     })?;
-    Found { snapshot, commit }.resolved(request, revision)
+    Found {
+        snapshot,
+        commit,
+        tag: None,
+    }
+    .resolved(request, revision)
 }
 
 /// Why a reference is not there: it is missing, or the repository is empty.

@@ -33,7 +33,16 @@ pub(super) fn resolve(mirror: &Mirror, request: &Request<'_>, range: &str) -> Re
         };
         if newest.as_ref().is_none_or(|(other, ..)| made >= *other) {
             let snapshot = snapshot.clone();
-            newest = Some((made, name, Found { snapshot, commit }));
+            let tag = Some(name.clone());
+            newest = Some((
+                made,
+                name,
+                Found {
+                    snapshot,
+                    commit,
+                    tag,
+                },
+            ));
         }
     }
     let (_, name, found) = newest.ok_or_else(|| ResolveError::NoMatch(range.to_owned()))?;

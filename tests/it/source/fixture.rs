@@ -71,6 +71,7 @@ pub async fn look(
             reference: reference.as_ref(),
             ignore: None,
             observed: observed.as_ref(),
+            ..Request::default()
         };
         resolve(&mirror, &request)
     })

@@ -4,3 +4,4 @@ mod artifacts;
 mod fixture;
 mod mirrors;
 mod references;
+mod signed;

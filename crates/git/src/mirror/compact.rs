@@ -1,11 +1,9 @@
 //! Keeping a mirror small: many small packs become one, without what no reference leads to any more.
 
-use super::{Limits, State, disk};
+use super::{Limits, State, disk, walk};
 use crate::ObjectId;
 use crate::pack::encode::{self, EntryToWrite};
-use crate::pack::{self, IndexFailure, Object, ObjectKind, Pack, Packs};
-use gix::hash::Kind as HashKind;
-use gix::objs::{CommitRefIter, TagRefIter, TreeRefIter};
+use crate::pack::{self, IndexFailure, Pack, Packs};
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter};
@@ -24,7 +22,8 @@ pub(super) fn run(directory: &Path, state: &mut State, limits: &Limits) -> io::R
         .references
         .values()
         .flat_map(|reference| [reference.id, reference.commit()]);
-    let Ok(reachable) = reachable(&state.packs, tips) else {
+    let pinned = state.pinned.iter().copied();
+    let Ok(reachable) = walk::reachable(&state.packs, tips.chain(pinned)) else {
         // A reader will meet the damage, and the next fetch heals it.
         return Ok(());
     };
@@ -51,52 +50,6 @@ pub(super) fn run(directory: &Path, state: &mut State, limits: &Limits) -> io::R
         disk::remove_pack(old.path());
     }
     Ok(())
-}
-
-/// All objects that commits and tags lead to, their parents left out; an error when one is missing.
-pub(super) fn reachable(
-    packs: &Packs,
-    tips: impl IntoIterator<Item = ObjectId>,
-) -> Result<HashSet<ObjectId>, String> {
-    let mut seen = HashSet::new();
-    let mut pending: Vec<ObjectId> = tips.into_iter().collect();
-    while let Some(id) = pending.pop() {
-        if !seen.insert(id) {
-            continue;
-        }
-        let Object { kind, data } = packs.read(id)?.ok_or_else(|| format!("object {id} is missing"))?;
-        let malformed = |error: gix::Error| format!("object {id} is malformed: {error}");
-        match kind {
-            ObjectKind::Commit => {
-                let tree = CommitRefIter::from_bytes(&data, HashKind::Sha1)
-                    .tree_id()
-                    .map_err(malformed)?;
-                pending.push(ObjectId::from_gix(&tree));
-            }
-            ObjectKind::Tag => {
-                let target = TagRefIter::from_bytes(&data, HashKind::Sha1)
-                    .target_id()
-                    .map_err(malformed)?;
-                pending.push(ObjectId::from_gix(&target));
-            }
-            ObjectKind::Tree => {
-                for entry in TreeRefIter::from_bytes(&data, HashKind::Sha1) {
-                    let entry = entry.map_err(malformed)?;
-                    let child = ObjectId::from_gix(entry.oid);
-                    if entry.mode.is_tree() {
-                        pending.push(child);
-                    } else if !entry.mode.is_commit() {
-                        if !packs.contains(child) {
-                            return Err(format!("object {child} is missing"));
-                        }
-                        seen.insert(child);
-                    }
-                }
-            }
-            ObjectKind::Blob => {}
-        }
-    }
-    Ok(seen)
 }
 
 /// The packs to merge: from the smallest on, as long as one does not dwarf those before it.

@@ -1,10 +1,10 @@
 //! Fetching: the references first, and objects only when a reference moved.
 
 use super::local::LocalRepository;
-use super::{Mirror, RemoteRef, State, compact, disk};
+use super::{Mirror, RemoteRef, State, compact, disk, walk};
 use crate::pack::{self, IndexFailure};
 use crate::remote::RemoteFailure;
-use crate::wire::{Advertised, smart, upload};
+use crate::wire::{Advertised, upload};
 use crate::{ObjectId, RefName, RefQuery, Snapshot, text};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -59,8 +59,43 @@ impl Mirror {
     /// Lists references of the remote, without fetching their objects.
     pub fn list(&self, queries: &[RefQuery]) -> Result<Vec<RemoteRef>, FetchError> {
         let mut state = self.write();
-        let listing = self.listing(&mut state, queries)?;
-        Ok(listing.references.into_values().collect())
+        let listing = self.listing(&mut state, queries);
+        state.release();
+        Ok(listing?.references.into_values().collect())
+    }
+
+    /// Brings one commit into the mirror by its name, whether or not a reference leads to it, and returns what it holds.
+    /// The snapshot names no reference. A commit that is there already is not asked for.
+    ///
+    /// # Errors
+    /// [`FetchError`]. Of a commit that it does not have, or does not give away without a reference, a server says so in
+    /// its own words ([`RemoteFailure::Reported`]).
+    pub fn fetch_commit(&self, id: ObjectId) -> Result<Snapshot, FetchError> {
+        let mut state = self.write();
+        let outcome = self.fetch_commit_now(&mut state, id);
+        state.release();
+        outcome
+    }
+
+    fn fetch_commit_now(&self, state: &mut State, id: ObjectId) -> Result<Snapshot, FetchError> {
+        self.heal(state).map_err(|source| self.storage_error(source))?;
+        let is_there = state.packs.contains(id) && walk::reachable(&state.packs, [id]).is_ok();
+        if !is_there {
+            self.fetch_objects(state, BTreeSet::from([id]), &[])?;
+        }
+        let snapshot = Snapshot::new(BTreeMap::new(), None, state.packs.clone(), self.damaged.clone());
+        if let Err(error) = snapshot.commit(&id) {
+            return Err(FetchError::Pack {
+                url: self.remote.url().to_string(),
+                detail: error.to_string(),
+            });
+        }
+        state.pin(id);
+        if !is_there {
+            compact::run(&self.directory, state, &self.limits)
+                .map_err(|source| self.storage_error(source))?;
+        }
+        Ok(snapshot)
     }
 
     /// Brings the mirror up to date with some references of the remote, and returns what they hold.
@@ -84,36 +119,9 @@ impl Mirror {
         // From here on it is under way, and what it finds may be too old for later callers.
         self.flights().retain(|waiting| !Arc::ptr_eq(waiting, &flight));
         let outcome = self.fetch_now(&mut state, queries);
+        state.release();
         flight.outcome.set(outcome.clone()).ok();
         outcome
-    }
-
-    /// Brings one commit into the mirror, whether or not a reference leads to it, without its history. The snapshot has no
-    /// references. When the mirror has all of the commit, nobody is asked.
-    ///
-    /// The mirror does not follow the commit: a later fetch may drop it, while the snapshot stays readable.
-    ///
-    /// # Errors
-    /// [`FetchError`]. A server that has no such commit, or gives out no commit by its id, reports it
-    /// ([`RemoteFailure::Reported`]).
-    pub fn fetch_commit(&self, commit: ObjectId) -> Result<Snapshot, FetchError> {
-        let mut state = self.write();
-        self.heal(&mut state)
-            .map_err(|source| self.storage_error(source))?;
-        let is_there = state.packs.contains(commit) && compact::reachable(&state.packs, [commit]).is_ok();
-        if !is_there {
-            self.fetch_objects(&mut state, BTreeSet::from([commit]), &[])?;
-            if !state.packs.contains(commit) {
-                return Err(FetchError::Pack {
-                    url: self.remote.url().to_string(),
-                    detail: format!("the commit {commit} is not in it"),
-                });
-            }
-        }
-        let snapshot = Snapshot::new(BTreeMap::new(), None, state.packs.clone(), self.damaged.clone());
-        compact::run(&self.directory, &mut state, &self.limits)
-            .map_err(|source| self.storage_error(source))?;
-        Ok(snapshot)
     }
 
     /// What the mirror holds, without asking the remote: the references of the last fetches that still exist, and all objects
@@ -193,9 +201,10 @@ impl Mirror {
     }
 
     pub(super) fn listing(&self, state: &mut State, queries: &[RefQuery]) -> Result<Listing, RemoteFailure> {
-        let advertised = match self.base() {
-            None => self.open_local()?.list()?,
-            Some(base) => self.list_over_http(state, base, queries)?,
+        let advertised = if self.is_local() {
+            self.open_local()?.list()?
+        } else {
+            self.list_over_network(state, queries)?
         };
         let mut listing = Listing {
             references: BTreeMap::new(),
@@ -240,14 +249,13 @@ impl Mirror {
         LocalRepository::open(self.remote.url())
     }
 
-    fn list_over_http(
+    fn list_over_network(
         &self,
         state: &mut State,
-        base: &str,
         queries: &[RefQuery],
     ) -> Result<Vec<Advertised>, RemoteFailure> {
         let prefixes: Vec<&str> = queries.iter().map(RefQuery::prefix).collect();
-        if let Some(service) = &state.upload {
+        if let Some(service) = state.upload.as_ref().filter(|service| service.is_lasting()) {
             match upload::list(&self.remote, service, &prefixes) {
                 // The server may have moved or changed; the long way tells.
                 Err(
@@ -260,7 +268,7 @@ impl Mirror {
             }
         }
         state.upload = None;
-        let service = upload::discover(&self.remote, base)?;
+        let service = upload::discover(&self.remote)?;
         let references = upload::list(&self.remote, &service, &prefixes)?;
         state.upload = Some(service);
         Ok(references)
@@ -273,10 +281,10 @@ impl Mirror {
         queries: &[RefQuery],
     ) -> Result<(), FetchError> {
         let directory = disk::pack_directory(&self.directory);
-        let Some(base) = self.base() else {
+        if self.is_local() {
             let mut pack = self.open_local()?.pack(&wants, &state.packs)?;
             return self.take_in(state, &mut pack, &directory, None);
-        };
+        }
         let haves = known_tips(state, queries);
         let shallow = haves
             .iter()
@@ -290,13 +298,13 @@ impl Mirror {
         };
         let service = match state.upload.clone() {
             Some(service) => service,
-            None => upload::discover(&self.remote, base)?,
+            None => upload::discover(&self.remote)?,
         };
         let mut band = upload::fetch(&self.remote, &service, &request)?;
-        let outcome = self.take_in(state, &mut band, &directory, Some(&service.base));
+        let outcome = self.take_in(state, &mut band, &directory, Some(service.host()));
         if let Some(fatal) = band.fatal() {
             let failure = RemoteFailure::Reported {
-                host: smart::host(&service.base),
+                host: service.host(),
                 message: text::line(fatal),
             };
             return Err(failure.into());
@@ -319,7 +327,7 @@ impl Mirror {
         state: &mut State,
         pack: &mut dyn io::Read,
         directory: &std::path::Path,
-        base: Option<&str>,
+        host: Option<String>,
     ) -> Result<(), FetchError> {
         let (bytes, objects) = (self.limits.most_pack_bytes, self.limits.most_objects);
         let url = || self.remote.url().to_string();
@@ -329,12 +337,12 @@ impl Mirror {
                 Ok(())
             }
             Ok(None) => Ok(()),
-            Err(IndexFailure::Read(error)) => match base {
-                Some(base) => Err(upload::Answer::new(base).broken(&error).into()),
+            Err(IndexFailure::Read(error)) => match host {
+                Some(host) => Err(upload::Answer::new(host).broken(&error).into()),
                 None => Err(self.storage_error(error)),
             },
             Err(IndexFailure::TooLarge { limit, unit }) => {
-                let host = base.map_or_else(url, smart::host);
+                let host = host.unwrap_or_else(url);
                 Err(RemoteFailure::TooLarge { host, limit, unit }.into())
             }
             Err(IndexFailure::Malformed(detail)) => Err(FetchError::Pack { url: url(), detail }),
@@ -351,7 +359,7 @@ fn holds(state: &State, reference: &RemoteRef) -> bool {
     state.packs.contains(reference.id)
         && state.packs.contains(commit)
         && (state.references.values().any(|known| known.commit() == commit)
-            || compact::reachable(&state.packs, [commit]).is_ok())
+            || walk::reachable(&state.packs, [commit]).is_ok())
 }
 
 /// Tips that the server may build on: first those of the references that are asked for.

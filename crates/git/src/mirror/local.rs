@@ -1,17 +1,16 @@
 //! A remote that is a repository of this machine: read and written in the process.
 
+use super::walk::{self, Source as _};
 use crate::commit::encode_pack;
 use crate::pack::encode::{self, EntryToWrite};
-use crate::pack::{self, Object, ObjectKind, Packs};
+use crate::pack::{self, Object, Packs};
 use crate::remote::{RemoteFailure, RemoteUrl};
 use crate::wire::Advertised;
 use crate::wire::receive::{Command, Report};
 use crate::{ObjectId, PreparedCommit};
 use gix::bstr::ByteSlice;
-use gix::hash::Kind as HashKind;
-use gix::objs::{CommitRefIter, TagRefIter, TreeRefIter};
 use gix::refs::transaction::{Change, LogChange, PreviousValue, RefEdit, RefLog};
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::io::{self, Read};
 use std::path::Path;
 
@@ -94,43 +93,7 @@ impl LocalRepository {
         wants: &BTreeSet<ObjectId>,
         known: &Packs,
     ) -> Result<impl Read + use<>, RemoteFailure> {
-        let mut seen = HashSet::new();
-        let mut ids = Vec::new();
-        let mut pending: Vec<ObjectId> = wants.iter().copied().collect();
-        while let Some(id) = pending.pop() {
-            if known.contains(id) && !wants.contains(&id) || !seen.insert(id) {
-                continue;
-            }
-            ids.push(id);
-            let Object { kind, data } = self.read(id)?;
-            let malformed = |error: gix::Error| self.failure(&error);
-            match kind {
-                ObjectKind::Commit => {
-                    let tree = CommitRefIter::from_bytes(&data, HashKind::Sha1)
-                        .tree_id()
-                        .map_err(malformed)?;
-                    pending.push(ObjectId::from_gix(&tree));
-                }
-                ObjectKind::Tag => {
-                    let target = TagRefIter::from_bytes(&data, HashKind::Sha1)
-                        .target_id()
-                        .map_err(malformed)?;
-                    pending.push(ObjectId::from_gix(&target));
-                }
-                ObjectKind::Tree => {
-                    for entry in TreeRefIter::from_bytes(&data, HashKind::Sha1) {
-                        let entry = entry.map_err(malformed)?;
-                        let child = ObjectId::from_gix(entry.oid);
-                        if entry.mode.is_tree() {
-                            pending.push(child);
-                        } else if !entry.mode.is_commit() && !known.contains(child) && seen.insert(child) {
-                            ids.push(child);
-                        }
-                    }
-                }
-                ObjectKind::Blob => {}
-            }
-        }
+        let ids = walk::below(self, wants.iter().copied(), |id| known.contains(id))?;
         let storage = |error: io::Error| self.failure_text(error.to_string());
         let mut file = temporary_file().map_err(storage)?;
         let count = u32::try_from(ids.len()).map_err(|error| self.failure_text(error.to_string()))?;
@@ -179,15 +142,6 @@ impl LocalRepository {
         Ok(report)
     }
 
-    fn read(&self, id: ObjectId) -> Result<Object, RemoteFailure> {
-        let object = self
-            .repository
-            .find_object(id.to_gix())
-            .map_err(|error| self.failure(&error))?;
-        let kind = object.kind;
-        Ok(Object::from_gix(kind, object.detach().data))
-    }
-
     fn check_hooks(&self) -> Result<(), RemoteFailure> {
         let config = self.repository.config_snapshot();
         let directory = config.string("core.hooksPath").map_or_else(
@@ -232,6 +186,28 @@ impl LocalRepository {
             path: self.path.clone(),
             detail,
         }
+    }
+}
+
+impl walk::Source for LocalRepository {
+    type Failure = RemoteFailure;
+
+    fn read(&self, id: ObjectId) -> Result<Object, RemoteFailure> {
+        let object = self
+            .repository
+            .find_object(id.to_gix())
+            .map_err(|error| self.failure(&error))?;
+        let kind = object.kind;
+        Ok(Object::from_gix(kind, object.detach().data))
+    }
+
+    /// A file that is missing is met when the pack is written.
+    fn check_blob(&self, _: ObjectId) -> Result<(), RemoteFailure> {
+        Ok(())
+    }
+
+    fn malformed(&self, _: ObjectId, error: &gix::Error) -> RemoteFailure {
+        self.failure(error)
     }
 }
 

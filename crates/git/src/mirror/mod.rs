@@ -5,16 +5,17 @@ mod disk;
 mod fetch;
 pub(crate) mod local;
 mod push;
+mod walk;
 
 pub use fetch::FetchError;
-pub use push::{Landed, PushError, PushOptions, Pushed, RefUpdate};
+pub use push::{PushError, PushOptions, Pushed, RefUpdate};
 
 use crate::pack::{Object, ObjectKind, Packs};
 use crate::remote::Remote;
 use crate::wire::receive::ReceiveService;
 use crate::wire::upload::UploadService;
 use crate::{ObjectId, RefName};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -95,6 +96,27 @@ struct State {
     references: BTreeMap<RefName, RemoteRef>,
     upload: Option<UploadService>,
     receive: Option<ReceiveService>,
+    /// Commits that were fetched by their names last, and are kept when packs are merged.
+    pinned: VecDeque<ObjectId>,
+}
+
+/// Most commits that are kept although no reference leads to them.
+const MOST_PINNED: usize = 64;
+
+impl State {
+    /// Ends what a server keeps running for us alone.
+    fn release(&mut self) {
+        self.upload.take_if(|service| !service.is_lasting());
+        self.receive.take_if(|service| !service.is_lasting());
+    }
+
+    fn pin(&mut self, id: ObjectId) {
+        self.pinned.retain(|pinned| *pinned != id);
+        self.pinned.push_back(id);
+        if self.pinned.len() > MOST_PINNED {
+            self.pinned.pop_front();
+        }
+    }
 }
 
 impl RemoteRef {
@@ -150,6 +172,7 @@ impl Mirror {
                 references,
                 upload: None,
                 receive: None,
+                pinned: VecDeque::new(),
             }),
             flights: Mutex::default(),
             _lock: lock,
@@ -173,11 +196,8 @@ impl Mirror {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn base(&self) -> Option<&str> {
-        match self.remote.url().location() {
-            crate::remote::url::Location::Http(base) => Some(base),
-            crate::remote::url::Location::File(_) => None,
-        }
+    fn is_local(&self) -> bool {
+        self.remote.url().path().is_some()
     }
 
     /// Replaces the objects by nothing when a reader found them damaged.

@@ -5,7 +5,7 @@ use crate::commit::encode_pack;
 use crate::remote::RemoteFailure;
 use crate::wire::receive::{self, Command, ReceiveService, Report};
 use crate::wire::smart::PostFailure;
-use crate::{FetchError, ObjectId, PreparedCommit, RefName, RefQuery, pack};
+use crate::{ObjectId, PreparedCommit, RefName, RefQuery, pack};
 use std::sync::atomic::Ordering;
 
 /// Longest push option, so that it fits a packet line with room to spare.
@@ -38,18 +38,6 @@ pub struct Pushed {
     pub updates: Vec<RefUpdate>,
     /// What the server printed, such as a link to open a merge request; made safe to show, at most 8 KiB.
     pub messages: Vec<String>,
-}
-
-/// What became of a push whose answer was lost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Landed {
-    /// Every reference has its new value.
-    Yes,
-    /// Every reference has its old value: push again.
-    No,
-    /// Some reference has a third value: someone pushed before or after us. Fetch, and apply the change to what is there;
-    /// if it landed, there is nothing left to change.
-    Moved,
 }
 
 /// A push did not do what was asked.
@@ -98,7 +86,7 @@ pub enum PushError {
         /// What the server printed, made safe to show.
         messages: Vec<String>,
     },
-    /// The push was sent, and nobody knows what became of it: ask [`Mirror::landed`]. Never push again blindly.
+    /// The push was sent, and nobody knows what became of it: fetch, and compare. Never push again blindly.
     #[error("the answer to a push was lost: {failure}")]
     AnswerLost {
         /// What happened.
@@ -140,17 +128,18 @@ impl Mirror {
         check(updates, options)?;
         let mut state = self.write();
         let commands: Vec<Command> = updates.iter().map(command).collect();
-        let report = match self.base() {
-            None => {
-                if !options.push_options.is_empty() {
-                    return Err(PushError::Unsupported {
-                        capability: "push options",
-                    });
-                }
-                self.stale(&mut state, updates)?;
-                self.open_local()?.push(&commands, commits)?
+        let report = if self.is_local() {
+            if !options.push_options.is_empty() {
+                return Err(PushError::Unsupported {
+                    capability: "push options",
+                });
             }
-            Some(base) => self.push_over_http(&mut state, base, updates, &commands, commits, options)?,
+            self.stale(&mut state, updates)?;
+            self.open_local()?.push(&commands, commits)?
+        } else {
+            let report = self.push_over_network(&mut state, updates, &commands, commits, options);
+            state.release();
+            report?
         };
         self.judge(&mut state, updates, &report)?;
         if self.keep(&mut state, updates, commits).is_err() {
@@ -163,29 +152,9 @@ impl Mirror {
         })
     }
 
-    /// Finds out what became of a push whose answer was lost.
-    pub fn landed(&self, updates: &[RefUpdate]) -> Result<Landed, FetchError> {
-        let mut state = self.write();
-        let values = self.values(&mut state, updates)?;
-        let all = |wanted: fn(&RefUpdate) -> Option<ObjectId>| {
-            updates
-                .iter()
-                .zip(&values)
-                .all(|(update, value)| wanted(update) == *value)
-        };
-        Ok(if all(|update| update.new) {
-            Landed::Yes
-        } else if all(|update| update.old) {
-            Landed::No
-        } else {
-            Landed::Moved
-        })
-    }
-
-    fn push_over_http(
+    fn push_over_network(
         &self,
         state: &mut State,
-        base: &str,
         updates: &[RefUpdate],
         commands: &[Command],
         commits: &[&PreparedCommit],
@@ -195,15 +164,15 @@ impl Mirror {
         let was_remembered = remembered.is_some();
         let service = match remembered {
             Some(service) => service,
-            None => self.discover_receive(base, updates)?,
+            None => self.discover_receive(updates)?,
         };
-        let mut outcome = self.send(&service, commands, commits, options);
+        let mut outcome = self.send(&service, updates, commands, commits, options);
         let service = if was_remembered
             && matches!(&outcome, Err(PushError::Remote(failure)) if may_have_moved(failure))
         {
             // The server may have moved or changed since; nothing was done yet, so the long way is safe.
-            let service = self.discover_receive(base, updates)?;
-            outcome = self.send(&service, commands, commits, options);
+            let service = self.discover_receive(updates)?;
+            outcome = self.send(&service, updates, commands, commits, options);
             service
         } else {
             service
@@ -215,8 +184,8 @@ impl Mirror {
     }
 
     /// Asks the server what it accepts, and compares the references that it lists.
-    fn discover_receive(&self, base: &str, updates: &[RefUpdate]) -> Result<ReceiveService, PushError> {
-        let (service, advertised) = receive::discover(&self.remote, base)?;
+    fn discover_receive(&self, updates: &[RefUpdate]) -> Result<ReceiveService, PushError> {
+        let (service, advertised) = receive::discover(&self.remote)?;
         for update in updates {
             let found = advertised
                 .iter()
@@ -236,6 +205,7 @@ impl Mirror {
     fn send(
         &self,
         service: &ReceiveService,
+        updates: &[RefUpdate],
         commands: &[Command],
         commits: &[&PreparedCommit],
         options: &PushOptions,
@@ -253,7 +223,7 @@ impl Mirror {
             }
         }
         let needs_pack = commands.iter().any(|command| !command.new.is_null());
-        let send = |thin: bool| {
+        let send = |service: &ReceiveService, thin: bool| {
             let pack = if needs_pack {
                 encode_pack(commits, thin).map_err(PushError::Encode)?
             } else {
@@ -281,9 +251,12 @@ impl Mirror {
             )
         };
         let thin = !service.has("no-thin");
-        let report = send(thin)?;
+        let report = send(service, thin)?;
         if thin && report.unpack_error.is_some() {
-            return send(false);
+            if service.is_lasting() {
+                return send(service, false);
+            }
+            return send(&self.discover_receive(updates)?, false);
         }
         Ok(report)
     }

@@ -5,6 +5,7 @@ pub(crate) mod url;
 
 pub use self::url::{InvalidRemoteUrl, RemoteUrl};
 
+use crate::ssh::{Ssh, SshClient, SshCredential};
 use base64::Engine as _;
 use http::HttpClient;
 use std::fmt;
@@ -32,7 +33,8 @@ pub enum Credential {
 pub struct Remote {
     url: RemoteUrl,
     credential: Credential,
-    http: Arc<dyn HttpClient>,
+    http: Option<Arc<dyn HttpClient>>,
+    ssh: Option<SshClient>,
 }
 
 /// A remote did not serve a request.
@@ -59,6 +61,38 @@ pub enum RemoteFailure {
         url: String,
         /// `read` or `write`.
         action: &'static str,
+    },
+    /// An SSH server does not accept the key.
+    #[error("authentication rejected by {host}: the key {key} is not accepted for the user {user}")]
+    KeyRejected {
+        /// Host, and port where it is not 22.
+        host: String,
+        /// Who we wanted to be.
+        user: String,
+        /// Kind and fingerprint of the key.
+        key: String,
+    },
+    /// The key of an SSH server is not the one that the known hosts vouch for.
+    #[error("host key verification failed for {host}: {problem}")]
+    HostKey {
+        /// Host, and port where it is not 22.
+        host: String,
+        /// What is wrong, with the fingerprint that the server showed.
+        problem: String,
+    },
+    /// An SSH server knows us but does not serve the repository: it is not there, or the key may not do this.
+    ///
+    /// SSH has no status for the difference; the server's own words tell it.
+    #[error(
+        "access to {url} is denied, the key may not {action} or the repository does not exist: {message}"
+    )]
+    Denied {
+        /// The repository.
+        url: String,
+        /// `read` or `write`.
+        action: &'static str,
+        /// The server's text, made safe to show.
+        message: String,
     },
     /// There is no such repository, or the credential may not see it (HTTP 404).
     #[error("git repository {url} does not exist or is hidden from this credential")]
@@ -140,7 +174,24 @@ impl Remote {
         Self {
             url,
             credential,
-            http,
+            http: Some(http),
+            ssh: None,
+        }
+    }
+
+    /// A remote at an `ssh://` URL, reached with one key. Its connection is made when it is first used, and kept for a
+    /// while.
+    #[must_use]
+    pub fn over_ssh(url: RemoteUrl, credential: SshCredential, ssh: Ssh) -> Self {
+        let client = match url.location() {
+            url::Location::Ssh(location) => Some(SshClient::new(ssh, credential, location.clone())),
+            _ => None,
+        };
+        Self {
+            url,
+            credential: Credential::None,
+            http: None,
+            ssh: client,
         }
     }
 
@@ -154,8 +205,12 @@ impl Remote {
         &self.credential
     }
 
-    pub(crate) fn http(&self) -> &dyn HttpClient {
-        &*self.http
+    pub(crate) fn http(&self) -> Option<&dyn HttpClient> {
+        self.http.as_deref()
+    }
+
+    pub(crate) fn ssh(&self) -> Option<&SshClient> {
+        self.ssh.as_ref()
     }
 }
 
@@ -191,6 +246,9 @@ impl fmt::Debug for Credential {
 
 impl fmt::Debug for Remote {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "Remote({}, {})", self.url, self.credential)
+        match &self.ssh {
+            Some(ssh) => write!(formatter, "Remote({}, {:?})", self.url, ssh.credential()),
+            None => write!(formatter, "Remote({}, {})", self.url, self.credential),
+        }
     }
 }

@@ -5,10 +5,10 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-/// Where a remote repository is: `http://`, `https://`, `file://`, or a path of this machine.
+/// Where a remote repository is: `http://`, `https://`, `ssh://`, `file://`, or a path of this machine.
 ///
 /// Guarantees: userinfo is taken out into [`RemoteUrl::credential`] and never printed, neither by `Display` nor by
-/// `Debug`. Refused are other schemes (`ext::`, `fd::`, `git://`), a leading `-`, control characters, backslashes,
+/// `Debug`; of an `ssh://` URL the user is part of the place and is printed, and a password is refused. Refused are other schemes (`ext::`, `fd::`, `git://`), a leading `-`, control characters, backslashes,
 /// `?`, `#` and a second `@`, which parsers read in different ways (CVE-2026-41506, GHSA-jrcm-326h-gpp8).
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct RemoteUrl {
@@ -20,7 +20,20 @@ pub struct RemoteUrl {
 pub(crate) enum Location {
     /// Without userinfo, query, fragment, and trailing slash.
     Http(String),
+    Ssh(SshLocation),
     File(PathBuf),
+}
+
+/// A repository behind an SSH server.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct SshLocation {
+    /// Who logs in; `git` where the URL names nobody, as with every forge.
+    pub user: String,
+    /// A name or an address, the latter without brackets.
+    pub host: String,
+    pub port: u16,
+    /// The path as the server gets it: absolute, or relative to the home of the user when it starts with `~`.
+    pub path: String,
 }
 
 /// A text cannot be used as the URL of a remote.
@@ -33,14 +46,16 @@ pub enum InvalidRemoteUrl {
         problem: &'static str,
     },
     /// The transport is known to Git but not to this crate.
-    #[error("git URL with transport {transport:?} is not supported: use https://, http:// or file://")]
+    #[error(
+        "git URL with transport {transport:?} is not supported: use https://, http://, ssh:// or file://"
+    )]
     Unsupported {
         /// The scheme or the kind of URL.
         transport: String,
     },
-    /// SSH is not there yet.
-    #[error("git over SSH is not supported yet: use an https:// URL")]
-    Ssh,
+    /// The short form of SSH, which Flux refuses as well; the text is not repeated.
+    #[error("git URL of the form 'user@host:path' is not supported: write it as ssh://user@host/path")]
+    ScpLike,
 }
 
 impl RemoteUrl {
@@ -64,8 +79,14 @@ impl RemoteUrl {
     pub fn path(&self) -> Option<&Path> {
         match &self.location {
             Location::File(path) => Some(path),
-            Location::Http(_) => None,
+            Location::Http(_) | Location::Ssh(_) => None,
         }
+    }
+
+    /// Whether it is reached over SSH.
+    #[must_use]
+    pub fn is_ssh(&self) -> bool {
+        matches!(self.location, Location::Ssh(_))
     }
 
     pub(crate) fn location(&self) -> &Location {
@@ -91,7 +112,7 @@ impl FromStr for RemoteUrl {
             return match scheme.to_ascii_lowercase().as_str() {
                 "http" | "https" => parse_http(text, rest),
                 "file" => parse_file(rest),
-                "ssh" | "git+ssh" | "ssh+git" => Err(InvalidRemoteUrl::Ssh),
+                "ssh" => parse_ssh(text, rest),
                 other => Err(InvalidRemoteUrl::Unsupported {
                     transport: other.chars().take(20).collect(),
                 }),
@@ -106,7 +127,7 @@ impl FromStr for RemoteUrl {
         }
         if before_slash.contains(':') {
             // `host:path` and `user@host:path` are SSH to Git.
-            return Err(InvalidRemoteUrl::Ssh);
+            return Err(InvalidRemoteUrl::ScpLike);
         }
         Ok(Self::from_path(Path::new(text)))
     }
@@ -116,6 +137,7 @@ impl fmt::Display for RemoteUrl {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.location {
             Location::Http(base) => formatter.write_str(base),
+            Location::Ssh(location) => location.fmt(formatter),
             Location::File(path) => write!(formatter, "{}", path.display()),
         }
     }
@@ -161,6 +183,86 @@ fn parse_http(text: &str, rest: &str) -> Result<RemoteUrl, InvalidRemoteUrl> {
     Ok(RemoteUrl {
         location: Location::Http(base),
         userinfo,
+    })
+}
+
+impl SshLocation {
+    /// Host, and port where it is not 22.
+    pub(crate) fn address(&self) -> String {
+        let host = if self.host.contains(':') {
+            format!("[{}]", self.host)
+        } else {
+            self.host.clone()
+        };
+        match self.port {
+            22 => host,
+            port => format!("{host}:{port}"),
+        }
+    }
+}
+
+impl fmt::Display for SshLocation {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { user, path, .. } = self;
+        let slash = if path.starts_with('/') { "" } else { "/" };
+        write!(formatter, "ssh://{user}@{}{slash}{path}", self.address())
+    }
+}
+
+/// The checks keep out what a shell on the other side, or an `ssh` program, would take for something else (CVE-2017-1000117,
+/// CVE-2024-32884, CVE-2026-45570); none is started here, and servers get the path in quotes.
+fn parse_ssh(text: &str, rest: &str) -> Result<RemoteUrl, InvalidRemoteUrl> {
+    let malformed = |problem| InvalidRemoteUrl::Malformed { problem };
+    if text.contains(['?', '#', '\\', ' ']) {
+        return Err(malformed("it contains one of `?`, `#`, a backslash or a space"));
+    }
+    let authority = rest.split('/').next().unwrap_or_default();
+    if authority.matches('@').count() > 1 {
+        return Err(malformed("its host part contains more than one `@`"));
+    }
+    let url = url::Url::parse(text).map_err(|_| malformed("it cannot be parsed"))?;
+    if url.password().is_some() {
+        return Err(malformed("it holds a password: SSH takes a key, from the Secret"));
+    }
+    let host = url.host_str().unwrap_or_default();
+    let host = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'))
+        .unwrap_or(host);
+    let known = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:".contains(&byte);
+    if host.is_empty() || host.starts_with('-') || !host.bytes().all(known) {
+        return Err(malformed("it names no host"));
+    }
+    let user = percent_decode(url.username()).ok_or_else(|| malformed("its user name is not text"))?;
+    let known = |byte: u8| byte.is_ascii_alphanumeric() || b"._-+@=".contains(&byte);
+    if user.starts_with('-') || !user.bytes().all(known) {
+        return Err(malformed(
+            "its user name contains a character other than letters, digits and `._-+@=`",
+        ));
+    }
+    let path = percent_decode(url.path()).ok_or_else(|| malformed("its path is not text"))?;
+    let path = path.trim_end_matches('/');
+    let path = path
+        .strip_prefix('/')
+        .filter(|path| path.starts_with('~'))
+        .unwrap_or(path);
+    if path.is_empty() {
+        return Err(malformed("it names no repository"));
+    }
+    if path.contains(['\'', '\n', '`', '$']) {
+        return Err(malformed("its path contains a quote, `$` or a backtick"));
+    }
+    if path.trim_start_matches('/').starts_with('-') {
+        return Err(malformed("its path starts with a dash"));
+    }
+    Ok(RemoteUrl {
+        location: Location::Ssh(SshLocation {
+            user: if user.is_empty() { "git".to_owned() } else { user },
+            host: host.to_ascii_lowercase(),
+            port: url.port().unwrap_or(22),
+            path: path.to_owned(),
+        }),
+        userinfo: Credential::None,
     })
 }
 
@@ -210,8 +312,26 @@ mod tests {
     #[case("EXT::sh -c id")]
     #[case("fd::17")]
     #[case("git://example.com/x")]
-    #[case("ssh://git@example.com/x")]
+    #[case("git+ssh://git@example.com/x")]
     #[case("ssh://-oProxyCommand=x/y")]
+    #[case("ssh://git@-oProxyCommand=x/y")]
+    #[case("ssh://-oProxyCommand=x@host/y")]
+    #[case("ssh://%2doProxyCommand=x@host/y")]
+    #[case("ssh://git:hunter2@host/y")]
+    #[case("ssh://git@host")]
+    #[case("ssh://git@host/")]
+    #[case("ssh://git@host:x/y")]
+    #[case("ssh://git@host:99999/y")]
+    #[case("ssh://git@host/x'; id; '")]
+    #[case("ssh://git@host/x%27;id;%27")]
+    #[case("ssh://git@host/x%0aid")]
+    #[case("ssh://git@host/-u")]
+    #[case("ssh://git@host/`id`")]
+    #[case("ssh://git@host/$(id)")]
+    #[case("ssh://git@a@b/x")]
+    #[case("ssh://git@a?@b/x")]
+    #[case("ssh://git@a%20b/x")]
+    #[case("ssh://git`id`@host/x")]
     #[case("git@example.com:x/y.git")]
     #[case("javascript://x/y")]
     #[case("https://")]
@@ -236,6 +356,14 @@ mod tests {
     #[case("HTTPS://example.com:8443/a/b/", "https://example.com:8443/a/b")]
     #[case("http://user:secret@example.com/a", "http://example.com/a")]
     #[case("file:///srv/a%20b.git", "/srv/a b.git")]
+    #[case("ssh://git@Example.com/a/b.git", "ssh://git@example.com/a/b.git")]
+    #[case("ssh://example.com:2222/a/b/", "ssh://git@example.com:2222/a/b")]
+    #[case("ssh://git@example.com:22/a", "ssh://git@example.com/a")]
+    #[case("ssh://me@[::1]:2222/~me/x", "ssh://me@[::1]:2222/~me/x")]
+    #[case(
+        "ssh://APKAEIBAERJR2EXAMPLE@git-codecommit.eu-west-1.amazonaws.com/v1/repos/x",
+        "ssh://APKAEIBAERJR2EXAMPLE@git-codecommit.eu-west-1.amazonaws.com/v1/repos/x"
+    )]
     #[case("/srv/x.git", "/srv/x.git")]
     #[case("./x", "./x")]
     fn an_ordinary_url_is_accepted_and_prints_without_credentials(#[case] text: &str, #[case] printed: &str) {

@@ -1,5 +1,7 @@
-//! The Git protocols over smart HTTP: upload-pack in version 2, and receive-pack.
+//! The Git protocols over smart HTTP and SSH: upload-pack in version 2, or 0 for servers that know no other, and receive-pack.
 
+pub(crate) mod advertisement;
+pub(crate) mod link;
 pub(crate) mod packet;
 pub(crate) mod receive;
 pub(crate) mod smart;

@@ -1,7 +1,9 @@
 //! Writing to a server: receive-pack, the protocol behind a push (gitprotocol-pack, "Pushing Data To a Server").
 
+use super::advertisement::{self, Advertisement};
+use super::link::{self, Link};
 use super::packet::{self, Packet, SideBand};
-use super::smart::{self, PostFailure, Service};
+use super::smart::{PostFailure, Service};
 use super::upload::Answer;
 use super::{AGENT, Advertised};
 use crate::remote::{Remote, RemoteFailure};
@@ -9,10 +11,9 @@ use crate::{ObjectId, text};
 use std::io::Read;
 
 /// What a server accepts, remembered between pushes to save a round trip.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct ReceiveService {
-    /// The base URL after redirects.
-    pub base: String,
+    link: Link,
     capabilities: Vec<String>,
 }
 
@@ -36,60 +37,17 @@ pub(crate) struct Report {
 }
 
 /// Asks a server what it accepts, and for its references.
-pub(crate) fn discover(
-    remote: &Remote,
-    base: &str,
-) -> Result<(ReceiveService, Vec<Advertised>), RemoteFailure> {
-    let (base, mut body) = smart::discover(remote, base, Service::ReceivePack)?;
-    let answer = Answer::new(&base);
-    let mut line = answer.data(&mut body)?;
-    if line.starts_with(b"# service=") {
-        answer.flush(&mut body)?;
-        line = answer.data(&mut body)?;
-    }
-    let mut service = ReceiveService {
-        base: base.clone(),
-        capabilities: Vec::new(),
-    };
-    let mut references = Vec::new();
-    let mut packet = Packet::Data(line);
-    while let Packet::Data(line) = packet {
-        let mut halves = packet::trim(&line).splitn(2, |byte| *byte == 0);
-        let reference = String::from_utf8_lossy(halves.next().unwrap_or_default()).into_owned();
-        if let Some(capabilities) = halves.next() {
-            let capabilities = String::from_utf8_lossy(capabilities).into_owned();
-            service.capabilities = capabilities.split_whitespace().map(str::to_owned).collect();
-        }
-        let (id, name) = reference.split_once(' ').unwrap_or((&reference, ""));
-        if name.starts_with("refs/") {
-            let id = ObjectId::from_hex(id.as_bytes());
-            let id = id.ok_or_else(|| answer.unusable("a reference line cannot be read"))?;
-            references.push(Advertised {
-                name: name.to_owned(),
-                id: Some(id),
-                peeled: None,
-                target: None,
-            });
-        }
-        packet = answer.packet(&mut body)?;
-    }
-    let other_format = |capability: &String| {
-        capability
-            .strip_prefix("object-format=")
-            .is_some_and(|format| format != "sha1")
-    };
-    if service.capabilities.iter().any(other_format) {
-        let feature = "repositories in the SHA-1 format";
-        return Err(RemoteFailure::Unsupported {
-            host: smart::host(&base),
-            feature,
-        });
-    }
+pub(crate) fn discover(remote: &Remote) -> Result<(ReceiveService, Vec<Advertised>), RemoteFailure> {
+    let (link, mut body) = link::discover(remote, Service::ReceivePack)?;
+    let answer = Answer::new(link.host());
+    let line = advertisement::first_line(&answer, &mut body)?;
+    let Advertisement {
+        references,
+        capabilities,
+    } = advertisement::read(&answer, line, &mut body)?;
+    let service = ReceiveService { link, capabilities };
     if !service.has("report-status") && !service.has("report-status-v2") {
-        return Err(RemoteFailure::Unsupported {
-            host: smart::host(&base),
-            feature: "a report of what a push did",
-        });
+        return Err(answer.unsupported("a report of what a push did"));
     }
     Ok((service, references))
 }
@@ -105,11 +63,16 @@ pub(crate) fn push(
 ) -> Result<Report, PostFailure> {
     let mut body = encode_commands(service, commands, atomic, options);
     body.extend_from_slice(pack);
-    let mut answer = smart::post(remote, &service.base, Service::ReceivePack, body)?;
+    let mut answer = service.link.post(remote, Service::ReceivePack, body)?;
     read_report(service, &mut answer)
 }
 
 impl ReceiveService {
+    /// Whether it can be asked again later.
+    pub(crate) fn is_lasting(&self) -> bool {
+        self.link.is_lasting()
+    }
+
     pub(crate) fn has(&self, capability: &str) -> bool {
         self.capabilities.iter().any(|known| known == capability)
     }
@@ -157,7 +120,7 @@ fn encode_commands(
 }
 
 fn read_report(service: &ReceiveService, body: &mut impl Read) -> Result<Report, PostFailure> {
-    let answer = Answer::new(&service.base);
+    let answer = Answer::new(service.link.host());
     // The server got everything; without a complete report nobody knows what it did.
     let lost = |failure| PostFailure {
         failure,
@@ -173,7 +136,7 @@ fn read_report(service: &ReceiveService, body: &mut impl Read) -> Result<Report,
     if let Some(fatal) = band.fatal() {
         let message = text::line(fatal);
         return Err(lost(RemoteFailure::Reported {
-            host: smart::host(&service.base),
+            host: service.link.host(),
             message,
         }));
     }
@@ -183,7 +146,7 @@ fn read_report(service: &ReceiveService, body: &mut impl Read) -> Result<Report,
     Ok(report)
 }
 
-fn parse_report(answer: &Answer<'_>, input: &mut impl Read) -> Result<Report, RemoteFailure> {
+fn parse_report(answer: &Answer, input: &mut impl Read) -> Result<Report, RemoteFailure> {
     let mut report = Report::default();
     let first = answer.data(input)?;
     match packet::trim(&first).strip_prefix(b"unpack ") {
@@ -214,7 +177,9 @@ mod tests {
 
     fn service(capabilities: &str) -> ReceiveService {
         ReceiveService {
-            base: "http://git.example.com/x".to_owned(),
+            link: Link::Http {
+                base: "http://git.example.com/x".to_owned(),
+            },
             capabilities: capabilities.split(' ').map(str::to_owned).collect(),
         }
     }

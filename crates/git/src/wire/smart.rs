@@ -24,14 +24,14 @@ pub(crate) struct PostFailure {
 }
 
 impl Service {
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::UploadPack => "git-upload-pack",
             Self::ReceivePack => "git-receive-pack",
         }
     }
 
-    fn action(self) -> &'static str {
+    pub(crate) fn action(self) -> &'static str {
         match self {
             Self::UploadPack => "read",
             Self::ReceivePack => "write",
@@ -154,7 +154,11 @@ fn send(
     if let Some(authorization) = remote.credential().authorization() {
         headers.push(("authorization", authorization));
     }
-    remote.http().send(HttpRequest {
+    let client = remote.http().ok_or_else(|| HttpFailure {
+        detail: "there is no HTTP client for it".to_owned(),
+        maybe_sent: false,
+    })?;
+    client.send(HttpRequest {
         method,
         url,
         headers,

@@ -1,23 +1,32 @@
-//! Reading from a server: upload-pack in protocol version 2 (gitprotocol-v2).
+//! Reading from a server: upload-pack in protocol version 2 (gitprotocol-v2), or in version 0 (gitprotocol-pack).
 
+use super::advertisement::{self, Advertisement, MOST_REFERENCES};
+use super::link::{self, Link};
 use super::packet::{self, Packet, SideBand};
-use super::smart::{self, Body, Service};
+use super::smart::{Body, Service};
 use super::{AGENT, Advertised};
 use crate::ObjectId;
 use crate::remote::{Remote, RemoteFailure};
 use crate::text;
 use std::io::Read;
 
-/// Most references that one answer may list.
-const MOST_REFERENCES: usize = 1_000_000;
-
 /// What a server can do, remembered between fetches to save a round trip.
 #[derive(Debug, Clone)]
 pub(crate) struct UploadService {
-    /// The base URL after redirects.
-    pub base: String,
-    reports_unborn: bool,
-    names_object_format: bool,
+    link: Link,
+    protocol: Protocol,
+}
+
+#[derive(Debug, Clone)]
+enum Protocol {
+    /// References are listed on request.
+    Two {
+        reports_unborn: bool,
+        names_object_format: bool,
+    },
+    /// All references are listed at first: what an SSH server speaks that drops the environment, as sshd does unless it is
+    /// configured with `AcceptEnv GIT_PROTOCOL`.
+    Zero { references: Vec<Advertised> },
 }
 
 /// What to fetch, and what we have.
@@ -29,47 +38,60 @@ pub(crate) struct FetchRequest {
 }
 
 /// Asks a server what it can do.
-pub(crate) fn discover(remote: &Remote, base: &str) -> Result<UploadService, RemoteFailure> {
-    let (base, mut body) = smart::discover(remote, base, Service::UploadPack)?;
-    let answer = Answer::new(&base);
-    let mut line = answer.data(&mut body)?;
-    if line.starts_with(b"# service=") {
-        answer.flush(&mut body)?;
+pub(crate) fn discover(remote: &Remote) -> Result<UploadService, RemoteFailure> {
+    let (link, mut body) = link::discover(remote, Service::UploadPack)?;
+    let answer = Answer::new(link.host());
+    let mut line = advertisement::first_line(&answer, &mut body)?;
+    if packet::trim(&line) == b"version 2" {
+        let protocol = read_capabilities(&answer, &mut body)?;
+        return Ok(UploadService { link, protocol });
+    }
+    if packet::trim(&line) == b"version 1" {
         line = answer.data(&mut body)?;
     }
-    if packet::trim(&line) != b"version 2" {
-        return Err(RemoteFailure::Unsupported {
-            host: smart::host(&base),
-            feature: "Git protocol version 2",
-        });
+    let Advertisement {
+        references,
+        capabilities,
+    } = advertisement::read(&answer, line, &mut body)?;
+    let has = |name: &str| capabilities.iter().any(|capability| capability == name);
+    // An empty repository has nothing to fetch, whatever it can do.
+    let is_enough = ["shallow", "side-band-64k", "ofs-delta"].into_iter().all(has);
+    if !references.is_empty() && !is_enough {
+        return Err(answer.unsupported("shallow fetches"));
     }
-    let mut service = UploadService {
-        base: base.clone(),
-        reports_unborn: false,
-        names_object_format: false,
-    };
+    Ok(UploadService {
+        link,
+        protocol: Protocol::Zero { references },
+    })
+}
+
+fn read_capabilities(answer: &Answer, body: &mut Body) -> Result<Protocol, RemoteFailure> {
+    let (mut reports_unborn, mut names_object_format) = (false, false);
     let (mut lists, mut shallow) = (false, false);
-    while let Packet::Data(line) = answer.packet(&mut body)? {
+    while let Packet::Data(line) = answer.packet(body)? {
         let line = String::from_utf8_lossy(packet::trim(&line)).into_owned();
         let (name, value) = line.split_once('=').unwrap_or((&line, ""));
         let has = |feature: &str| value.split(' ').any(|word| word == feature);
         match name {
             "ls-refs" => {
                 lists = true;
-                service.reports_unborn = has("unborn");
+                reports_unborn = has("unborn");
             }
             "fetch" => shallow = has("shallow"),
             "object-format" if value != "sha1" => {
                 return Err(answer.unsupported("repositories in the SHA-1 format"));
             }
-            "object-format" => service.names_object_format = true,
+            "object-format" => names_object_format = true,
             _ => {}
         }
     }
     if !lists || !shallow {
         return Err(answer.unsupported("listing references and shallow fetches"));
     }
-    Ok(service)
+    Ok(Protocol::Two {
+        reports_unborn,
+        names_object_format,
+    })
 }
 
 /// Lists the references below some prefixes.
@@ -78,10 +100,18 @@ pub(crate) fn list(
     service: &UploadService,
     prefixes: &[&str],
 ) -> Result<Vec<Advertised>, RemoteFailure> {
+    let reports_unborn = match &service.protocol {
+        Protocol::Two { reports_unborn, .. } => *reports_unborn,
+        Protocol::Zero { references } => {
+            let wanted =
+                |reference: &&Advertised| prefixes.iter().any(|prefix| reference.name.starts_with(prefix));
+            return Ok(references.iter().filter(wanted).cloned().collect());
+        }
+    };
     let mut request = service.command("ls-refs");
     packet::write_line(&mut request, "peel\n");
     packet::write_line(&mut request, "symrefs\n");
-    if service.reports_unborn {
+    if reports_unborn {
         packet::write_line(&mut request, "unborn\n");
     }
     for prefix in prefixes {
@@ -89,13 +119,12 @@ pub(crate) fn list(
     }
     packet::write_flush(&mut request);
     let mut body = service.post(remote, request)?;
-    let answer = Answer::new(&service.base);
+    let answer = Answer::new(service.host());
     let mut references = Vec::new();
     while let Packet::Data(line) = answer.packet(&mut body)? {
         if references.len() >= MOST_REFERENCES {
-            let host = smart::host(&service.base);
             return Err(RemoteFailure::TooLarge {
-                host,
+                host: service.host(),
                 limit: MOST_REFERENCES as u64,
                 unit: "references",
             });
@@ -113,6 +142,9 @@ pub(crate) fn fetch(
     service: &UploadService,
     request: &FetchRequest,
 ) -> Result<SideBand<Body>, RemoteFailure> {
+    if matches!(service.protocol, Protocol::Zero { .. }) {
+        return fetch_version_0(remote, service, request);
+    }
     let mut body = service.command("fetch");
     packet::write_line(&mut body, "thin-pack\n");
     packet::write_line(&mut body, "no-progress\n");
@@ -131,7 +163,7 @@ pub(crate) fn fetch(
     packet::write_line(&mut body, "done\n");
     packet::write_flush(&mut body);
     let mut body = service.post(remote, body)?;
-    let answer = Answer::new(&service.base);
+    let answer = Answer::new(service.host());
     loop {
         let section = answer.data(&mut body)?;
         if packet::trim(&section) == b"packfile" {
@@ -142,12 +174,58 @@ pub(crate) fn fetch(
     }
 }
 
+/// The same in version 0. Everything is said at once: without `multi_ack` the server's answers change nothing of it.
+fn fetch_version_0(
+    remote: &Remote,
+    service: &UploadService,
+    request: &FetchRequest,
+) -> Result<SideBand<Body>, RemoteFailure> {
+    let mut body = Vec::new();
+    let mut capabilities = format!(" thin-pack no-progress ofs-delta side-band-64k {AGENT}");
+    for id in &request.wants {
+        packet::write_line(&mut body, format!("want {id}{capabilities}\n"));
+        capabilities.clear();
+    }
+    for id in &request.shallow {
+        packet::write_line(&mut body, format!("shallow {id}\n"));
+    }
+    packet::write_line(&mut body, "deepen 1\n");
+    packet::write_flush(&mut body);
+    for id in &request.haves {
+        packet::write_line(&mut body, format!("have {id}\n"));
+    }
+    packet::write_line(&mut body, "done\n");
+    let mut body = service.post(remote, body)?;
+    let answer = Answer::new(service.host());
+    // What becomes shallow, up to a flush; then one line about what is in common.
+    while let Packet::Data(_) = answer.packet(&mut body)? {}
+    let common = answer.data(&mut body)?;
+    if common.starts_with(b"ACK ") || packet::trim(&common) == b"NAK" {
+        return Ok(SideBand::new(body));
+    }
+    Err(answer.unusable("it does not say which commits are in common"))
+}
+
 impl UploadService {
+    /// Host, and port where it is not the default.
+    pub(crate) fn host(&self) -> String {
+        self.link.host()
+    }
+
+    /// Whether it can be asked again later.
+    pub(crate) fn is_lasting(&self) -> bool {
+        self.link.is_lasting() && matches!(self.protocol, Protocol::Two { .. })
+    }
+
     fn command(&self, name: &str) -> Vec<u8> {
         let mut request = Vec::new();
         packet::write_line(&mut request, format!("command={name}\n"));
         packet::write_line(&mut request, AGENT);
-        if self.names_object_format {
+        if let Protocol::Two {
+            names_object_format: true,
+            ..
+        } = self.protocol
+        {
             packet::write_line(&mut request, "object-format=sha1");
         }
         packet::write_delimiter(&mut request);
@@ -155,18 +233,24 @@ impl UploadService {
     }
 
     fn post(&self, remote: &Remote, request: Vec<u8>) -> Result<Body, RemoteFailure> {
-        smart::post(remote, &self.base, Service::UploadPack, request).map_err(|post| post.failure)
+        self.link
+            .post(remote, Service::UploadPack, request)
+            .map_err(|post| post.failure)
     }
 }
 
 /// Reads the packets of one answer, and turns what is wrong with them into failures that name the host.
-pub(crate) struct Answer<'a> {
-    base: &'a str,
+pub(crate) struct Answer {
+    host: String,
 }
 
-impl<'a> Answer<'a> {
-    pub(crate) fn new(base: &'a str) -> Self {
-        Self { base }
+impl Answer {
+    pub(crate) fn new(host: String) -> Self {
+        Self { host }
+    }
+
+    pub(crate) fn host(&self) -> &str {
+        &self.host
     }
 
     pub(crate) fn packet(&self, body: &mut impl Read) -> Result<Packet, RemoteFailure> {
@@ -175,7 +259,7 @@ impl<'a> Answer<'a> {
             && let Some(message) = line.strip_prefix(b"ERR ")
         {
             return Err(RemoteFailure::Reported {
-                host: smart::host(self.base),
+                host: self.host.clone(),
                 message: text::line(message),
             });
         }
@@ -203,7 +287,7 @@ impl<'a> Answer<'a> {
         } else {
             let detail = format!("the answer ended early: {error}");
             RemoteFailure::Unreachable {
-                host: smart::host(self.base),
+                host: self.host.clone(),
                 detail,
             }
         }
@@ -211,14 +295,14 @@ impl<'a> Answer<'a> {
 
     pub(crate) fn unusable(&self, detail: &str) -> RemoteFailure {
         RemoteFailure::Protocol {
-            host: smart::host(self.base),
+            host: self.host.clone(),
             detail: detail.to_owned(),
         }
     }
 
-    fn unsupported(&self, feature: &'static str) -> RemoteFailure {
+    pub(crate) fn unsupported(&self, feature: &'static str) -> RemoteFailure {
         RemoteFailure::Unsupported {
-            host: smart::host(self.base),
+            host: self.host.clone(),
             feature,
         }
     }

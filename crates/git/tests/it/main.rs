@@ -11,8 +11,11 @@
 
 mod hostile;
 mod http;
+mod killed;
 mod local;
 mod measure;
 mod mirror;
 mod push;
+mod signature;
+mod ssh;
 mod support;

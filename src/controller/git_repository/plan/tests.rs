@@ -1,7 +1,7 @@
 //! The plan of a source.
 
 use fluxbot_api::meta::LocalObjectReference;
-use fluxbot_api::source::{GitRepositoryInclude, GitRepositoryRef, GitRepositoryVerification};
+use fluxbot_api::source::{GitRepositoryInclude, GitRepositoryRef};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use rstest::rstest;
@@ -27,20 +27,10 @@ fn a_plain_spec_is_taken() {
 }
 
 #[rstest]
-#[case::ssh(
-    |spec: &mut GitRepositorySpec| spec.url = "ssh://git:word@git.example/fleet".to_owned(),
-    Reason::UrlInvalid,
-    "the scheme of spec.url 'ssh://git.example/fleet' is not supported yet: use an https:// URL"
-)]
 #[case::provider(
     |spec: &mut GitRepositorySpec| spec.provider = Some(GitProvider::Azure),
     Reason::InvalidProviderConfiguration,
     "spec.provider 'azure' is not supported yet: use the provider generic with a token in spec.secretRef"
-)]
-#[case::verify(
-    |spec: &mut GitRepositorySpec| spec.verify = Some(GitRepositoryVerification::default()),
-    Reason::VerificationError,
-    "spec.verify is not supported yet: signatures cannot be checked, and nothing is fetched unchecked"
 )]
 #[case::include(
     |spec: &mut GitRepositorySpec| spec.include = vec![GitRepositoryInclude {

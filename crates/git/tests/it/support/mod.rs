@@ -2,6 +2,7 @@
 
 pub mod client;
 pub mod server;
+pub mod ssh;
 
 use fluxbot_git::{
     CommitRequest, Credential, Edit, Mirror, ObjectId, Person, PreparedCommit, PushError, PushOptions,
