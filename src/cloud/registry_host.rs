@@ -170,28 +170,31 @@ mod tests {
 
     use super::*;
 
-    fn ecr(region: &str, suffix: &'static str) -> Option<RegistryHost> {
+    fn ecr(region: &str, suffix: &'static str) -> RegistryHost {
         let region = region.to_owned();
-        Some(RegistryHost::Ecr { region, suffix })
+        RegistryHost::Ecr { region, suffix }
     }
 
     #[rstest]
     #[case(
         "012345678901.dkr.ecr.eu-west-1.amazonaws.com",
-        ecr("eu-west-1", "amazonaws.com")
+        Some(ecr("eu-west-1", "amazonaws.com"))
     )]
     #[case(
         "012345678901.dkr.ecr-fips.us-gov-west-1.amazonaws.com",
-        ecr("us-gov-west-1", "amazonaws.com")
+        Some(ecr("us-gov-west-1", "amazonaws.com"))
     )]
     #[case(
         "012345678901.dkr.ecr.cn-north-1.amazonaws.com.cn",
-        ecr("cn-north-1", "amazonaws.com.cn")
+        Some(ecr("cn-north-1", "amazonaws.com.cn"))
     )]
-    #[case("012345678901.dkr-ecr.eu-west-1.on.aws", ecr("eu-west-1", "amazonaws.com"))]
+    #[case(
+        "012345678901.dkr-ecr.eu-west-1.on.aws",
+        Some(ecr("eu-west-1", "amazonaws.com"))
+    )]
     #[case(
         "012345678901.dkr.ecr.eusc-de-east-1.amazonaws.eu",
-        ecr("eusc-de-east-1", "amazonaws.eu")
+        Some(ecr("eusc-de-east-1", "amazonaws.eu"))
     )]
     #[case("public.ecr.aws", Some(RegistryHost::EcrPublic))]
     #[case("012345678901.dkr.ecr.eu-west-1.amazonaws.com.evil.example", None)]

@@ -326,22 +326,22 @@ mod tests {
         Credential::RegistryToken("t".to_owned())
     }
 
-    fn budget(remaining: u64, seconds: u64) -> Option<Budget> {
-        Some(Budget {
+    fn budget(remaining: u64, seconds: u64) -> Budget {
+        Budget {
             remaining,
             resets_in: Duration::from_secs(seconds),
-        })
+        }
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_budget_is_spent_by_all_and_filled_again() {
         let host = Host::new();
-        host.note_budget(None, budget(2, 30));
+        host.note_budget(None, Some(budget(2, 30)));
         assert_eq!(host.admit(None), Ok(()));
         assert_eq!(host.admit(None), Ok(()));
         assert_eq!(host.admit(None), Err(Duration::from_secs(30)));
         // A request that was under way comes back with the number that it saw.
-        host.note_budget(None, budget(1, 30));
+        host.note_budget(None, Some(budget(1, 30)));
         assert_eq!(host.admit(None), Err(Duration::from_secs(30)));
         assert_eq!(
             host.admit(Some(&somebody())),

@@ -403,7 +403,7 @@ mod tests {
                 (
                     &*known.tag,
                     known.digest.ends_with('a'),
-                    known.uploaded.map(|time| time.as_second()),
+                    known.uploaded.map(jiff::Timestamp::as_second),
                 )
             })
             .collect();
@@ -463,7 +463,9 @@ mod tests {
     fn only_new_tags_count() {
         let page = |tags: &[&str]| {
             let mut buffer = TagBuffer::default();
-            tags.iter().for_each(|tag| buffer.push(tag));
+            for tag in tags {
+                buffer.push(tag);
+            }
             buffer
         };
         let mut seen = SeenTags::new();

@@ -95,47 +95,41 @@ mod tests {
         }
     }
 
-    fn run(previous: Option<&StoredTags>, patterns: &[&str], found: Option<TagList>) -> Settled {
+    fn run(previous: Option<&StoredTags>, patterns: &[&str], found: Option<&TagList>) -> Settled {
         let exclusion = Exclusion::new(patterns).unwrap();
         let patterns = scan::effective_exclusions(patterns);
         let now = Timestamp::from_second(if previous.is_some() { 2 } else { 1 }).unwrap();
-        settle(
-            previous,
-            "r.example/app",
-            (&patterns, &exclusion),
-            found.as_ref(),
-            now,
-        )
+        settle(previous, "r.example/app", (&patterns, &exclusion), found, now)
     }
 
     #[test]
     fn a_list_that_shrank_by_half_counts_when_the_next_scan_agrees() {
-        let first = run(None, &[], Some(list(0..10)));
+        let first = run(None, &[], Some(&list(0..10)));
         assert!(first.is_news && first.held.is_none());
-        let second = run(Some(&first.stored), &[], Some(list(0..3)));
+        let second = run(Some(&first.stored), &[], Some(&list(0..3)));
         assert_eq!((second.is_news, second.held), (false, Some(3)));
         assert_eq!(second.stored.tags.len(), 10);
-        let third = run(Some(&second.stored), &[], Some(list(0..3)));
+        let third = run(Some(&second.stored), &[], Some(&list(0..3)));
         assert_eq!((third.is_news, third.held), (true, None));
         assert_eq!(third.stored.tags.len(), 3);
     }
 
     #[test]
     fn an_unchanged_list_is_the_one_that_was_found_last() {
-        let first = run(None, &[], Some(list(0..10)));
+        let first = run(None, &[], Some(&list(0..10)));
         let same = run(Some(&first.stored), &[], None);
         assert!(!same.is_news);
         assert!(Arc::ptr_eq(&same.stored.tags, &first.stored.tags));
         assert_eq!(same.stored.found, first.stored.found);
-        let held = run(Some(&same.stored), &[], Some(list(0..3)));
+        let held = run(Some(&same.stored), &[], Some(&list(0..3)));
         let agreed = run(Some(&held.stored), &[], None);
         assert_eq!((agreed.is_news, agreed.stored.tags.len()), (true, 3));
     }
 
     #[test]
     fn a_tag_is_as_old_as_its_first_list() {
-        let first = run(None, &[], Some(list(0..2)));
-        let second = run(Some(&first.stored), &[], Some(list(0..3)));
+        let first = run(None, &[], Some(&list(0..2)));
+        let second = run(Some(&first.stored), &[], Some(&list(0..3)));
         let ages: Vec<i64> = (0..3)
             .map(|position| second.stored.seen.first(position).unwrap().as_second())
             .collect();
@@ -144,17 +138,17 @@ mod tests {
 
     #[test]
     fn what_a_new_exclusion_list_drops_is_no_loss() {
-        let first = run(None, &[], Some(list(0..10)));
-        let second = run(Some(&first.stored), &["[1-9]"], Some(list(0..10)));
+        let first = run(None, &[], Some(&list(0..10)));
+        let second = run(Some(&first.stored), &["[1-9]"], Some(&list(0..10)));
         assert_eq!((second.is_news, second.held), (true, None));
         assert_eq!(second.stored.tags.tags(), ["0"]);
     }
 
     #[test]
     fn tags_of_another_image_are_never_used() {
-        let mut first = run(None, &[], Some(list(0..10))).stored;
+        let mut first = run(None, &[], Some(&list(0..10))).stored;
         first.image = "r.example/other".to_owned();
-        let second = run(Some(&first), &[], Some(list(0..1)));
+        let second = run(Some(&first), &[], Some(&list(0..1)));
         assert_eq!((second.is_news, second.held), (true, None));
         assert_eq!(second.stored.tags.len(), 1);
     }

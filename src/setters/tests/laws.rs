@@ -121,12 +121,11 @@ fn assert_laws(before: &[u8]) -> usize {
     let located = locate(before);
     let edited = set(before, &selections());
     assert_eq!(edited.content.is_none(), edited.changes.is_empty());
-    match settled(&located, &selections()) {
-        Some(skipped) => assert_eq!((&edited.content, &edited.skipped), (&None, &skipped)),
-        None => {
-            let is_unsafe = edited.skipped.iter().any(|s| s.reason == SkipReason::Unsafe);
-            assert!(edited.content.is_some() || is_unsafe);
-        }
+    if let Some(skipped) = settled(&located, &selections()) {
+        assert_eq!((&edited.content, &edited.skipped), (&None, &skipped));
+    } else {
+        let is_unsafe = edited.skipped.iter().any(|s| s.reason == SkipReason::Unsafe);
+        assert!(edited.content.is_some() || is_unsafe);
     }
     let Some(after) = &edited.content else {
         return 0;

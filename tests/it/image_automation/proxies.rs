@@ -53,7 +53,8 @@ async fn what_is_wrong_with_a_proxy_is_told_without_its_password() {
     let working = Proxy::http();
     let nobody = format!("http://{}", unused_address());
     let options = format!("failed to configure authentication options: secret '{namespace}/");
-    let cases: [(&str, &[(&str, &str)], &str, String); 5] = [
+    type Case<'c> = (&'c str, &'c [(&'c str, &'c str)], &'c str, String);
+    let cases: [Case<'_>; 5] = [
         (
             "no-address",
             &[("username", "u")],

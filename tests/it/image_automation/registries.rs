@@ -31,6 +31,7 @@ async fn scans(fixture: &Fixture, name: &str, spec: Value) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::too_many_lines, reason = "a table")]
 async fn a_registry_with_a_private_authority_and_client_certificates_is_scanned_with_every_spelling_of_the_keys()
  {
     let fixture = Fixture::start("registry-tls").await;
@@ -161,6 +162,7 @@ async fn a_registry_with_a_private_authority_and_client_certificates_is_scanned_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::too_many_lines, reason = "a table")]
 async fn credentials_come_from_secrets_and_service_accounts_and_each_mistake_is_named() {
     let fixture = Fixture::start("registry-credentials").await;
     let options = RegistryOptions {
@@ -371,6 +373,7 @@ async fn a_list_in_pages_of_a_hundred_is_complete_or_not_there() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::too_many_lines, reason = "a table")]
 async fn what_a_registry_answers_is_told_by_reason_and_word() {
     let fixture = Fixture::start("registry-answers").await;
     let registry = registry(RegistryOptions::default(), &["1.0.0"]).await;

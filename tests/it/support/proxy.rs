@@ -182,16 +182,14 @@ fn tunnel(mut stream: TcpStream, log: &Mutex<Vec<String>>) -> std::io::Result<()
         stream.read_exact(&mut bytes).map(|()| bytes)
     };
     let kind = take(4)?[3];
-    let host = match kind {
-        1 => take(4)?
-            .iter()
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
-            .join("."),
-        _ => {
-            let length = take(1)?[0];
-            String::from_utf8_lossy(&take(usize::from(length))?).into_owned()
-        }
+    let is_address = kind == 1;
+    let host = if is_address {
+        let bytes = take(4)?;
+        let parts: Vec<String> = bytes.iter().map(ToString::to_string).collect();
+        parts.join(".")
+    } else {
+        let length = take(1)?[0];
+        String::from_utf8_lossy(&take(usize::from(length))?).into_owned()
     };
     let port = take(2)?;
     let address = format!("{host}:{}", u16::from_be_bytes([port[0], port[1]]));

@@ -121,10 +121,17 @@ fn number(text: &str, reading: Reading) -> Resolved {
     prefixed(&text, reading).map_or(Resolved::Text, Resolved::Integer)
 }
 
-/// A decimal number as Go's parser has it; infinite ones are none.
+/// A decimal number as Go's parser has it; infinite ones are none. A line counts for nothing between two digits, and nowhere else.
 fn float(text: &str) -> Resolved {
-    let digits = if text.contains('_') { "" } else { text };
-    match digits.parse::<f64>() {
+    let bytes = text.as_bytes();
+    let between_digits = bytes
+        .windows(3)
+        .filter(|window| matches!(window, [before, b'_', after] if before.is_ascii_digit() && after.is_ascii_digit()))
+        .count();
+    if between_digits != bytes.iter().filter(|byte| **byte == b'_').count() {
+        return Resolved::Text;
+    }
+    match text.replace('_', "").parse::<f64>() {
         Ok(value) if value.is_finite() => Resolved::Float(value),
         _ => Resolved::Text,
     }

@@ -4,10 +4,37 @@ use std::path::Path;
 
 use super::case::Case;
 
-/// How many faults may be reported in other words.
-const MAX_OTHER_MESSAGES: usize = 1000;
+/// How many of the texts that both refuse are refused in other words.
+const OTHER_MESSAGES: usize = 0;
 
-fn check(name: &str) {
+/// Texts that are read in another way, with the reading; docs/deviations.md says why. All else must be equal.
+const DIFFERENT: &[(&str, &str)] = &[
+    // Tags of keys are not looked at.
+    ("kustomize", "!!int x: v"),
+    ("kustomize", "!!int 1.5: v"),
+    ("kustomize", "!!float x: v"),
+    ("kustomize", "!!float 18446744073709551615: v"),
+    ("kustomize", "!!bool yes: v"),
+    ("kustomize", "!!bool x: v"),
+    ("kustomize", "!!null '': v"),
+    ("kustomize", "!!null x: v"),
+    ("kustomize", "!!timestamp x: v"),
+    ("kustomize", "y: {!!merge x: {a: 1}}"),
+    // Equal keys of two types: there the outcome changes from run to run, or the strict reading takes them.
+    ("api", "1: a\n'1': b\n"),
+    ("strict", "1: a\n'1': b\n"),
+    // A quoted merge key is a key.
+    ("kustomize", "y: {'<<': {a: 1}}"),
+    // An anchor ends with its document, as YAML has it.
+    ("kustomize", "a: &a x\n---\nb: *a\n"),
+    // A tab before a comment is white space.
+    ("kustomize", "a: b # c\n\t# d\nc: d\n"),
+    ("places", "a: b # c\n\t# d\nc: d\n"),
+    // An anchor on nothing.
+    ("kustomize", "[&x , *x]\n"),
+];
+
+fn check(name: &str, different: &[(&str, &str)]) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/golden")
         .join(name);
@@ -21,7 +48,21 @@ fn check(name: &str) {
             .iter()
             .all(|case| case.answer.is_some() || case.error.is_some())
     );
-    let faults: Vec<String> = cases.iter().filter_map(Case::difference).collect();
+    let is_named = |case: &Case| different.contains(&(case.kind.as_str(), case.text.as_str()));
+    let equal_by_now: Vec<&str> = cases
+        .iter()
+        .filter(|case| is_named(case) && case.difference().is_none())
+        .map(|case| case.text.as_str())
+        .collect();
+    assert!(
+        equal_by_now.is_empty(),
+        "no difference any more: {equal_by_now:?}"
+    );
+    let faults: Vec<String> = cases
+        .iter()
+        .filter(|case| !is_named(case))
+        .filter_map(Case::difference)
+        .collect();
     assert!(
         faults.is_empty(),
         "{} faults of {}\n{}",
@@ -33,12 +74,12 @@ fn check(name: &str) {
 
 #[test]
 fn texts_are_read_as_the_originals_read_them() {
-    check("read.jsonl");
+    check("read.jsonl", DIFFERENT);
 }
 
 #[test]
 fn values_are_written_as_the_originals_write_them() {
-    check("write.jsonl");
+    check("write.jsonl", &[]);
 }
 
 #[test]
@@ -50,10 +91,5 @@ fn faults_are_reported_in_the_words_of_the_originals() {
         .map(|line| serde_json::from_str::<Case>(line).unwrap());
     let others: Vec<String> = cases.filter_map(|case| case.other_message()).collect();
     // What go-yaml says after it has read a text, in kinds that have no place, is not all said here.
-    assert!(
-        others.len() <= MAX_OTHER_MESSAGES,
-        "{}\n{}",
-        others.len(),
-        others.join("\n")
-    );
+    assert_eq!(others.len(), OTHER_MESSAGES, "{}", others.join("\n"));
 }
