@@ -8,20 +8,28 @@ use crate::value::{Context, FunctionError};
 pub(crate) struct Buffer {
     bytes: Vec<u8>,
     limit: usize,
+    /// How many elements of values have been walked over, and how many may be.
+    steps: usize,
+    max_steps: usize,
     is_full: bool,
     is_too_deep: bool,
 }
 
 impl Buffer {
-    /// A buffer for as many bytes as the rendering may still make.
+    /// A buffer for as many bytes and steps as the rendering may still make.
     pub(crate) fn new(context: &Context<'_>) -> Self {
-        Self::with_limit(context.budget.bytes_left())
+        Self {
+            max_steps: context.budget.steps_left(),
+            ..Self::with_limit(context.budget.bytes_left())
+        }
     }
 
     pub(crate) const fn with_limit(limit: usize) -> Self {
         Self {
             bytes: Vec::new(),
             limit,
+            steps: 0,
+            max_steps: usize::MAX,
             is_full: false,
             is_too_deep: false,
         }
@@ -52,6 +60,22 @@ impl Buffer {
         }
     }
 
+    /// Counts the elements of a value that is to be written.
+    pub(crate) const fn step(&mut self, count: usize) {
+        self.steps = self.steps.saturating_add(count);
+    }
+
+    /// How many elements have been counted since [`Self::allow_steps`]: more than those when there were too many.
+    pub(crate) const fn steps(&self) -> usize {
+        self.steps
+    }
+
+    /// Starts counting elements anew, up to as many.
+    pub(crate) const fn allow_steps(&mut self, count: usize) {
+        self.steps = 0;
+        self.max_steps = count;
+    }
+
     /// Notes that a value nests too deep to be written.
     pub(crate) const fn too_deep(&mut self) {
         self.is_too_deep = true;
@@ -59,7 +83,7 @@ impl Buffer {
 
     /// Whether nothing that is written is kept any more.
     pub(crate) const fn is_spent(&self) -> bool {
-        self.is_full || self.is_too_deep
+        self.is_full || self.is_too_deep || self.steps > self.max_steps
     }
 
     /// Whether a value nested too deep to be written.
@@ -67,11 +91,12 @@ impl Buffer {
         self.is_too_deep
     }
 
-    /// The bytes, which the rendering pays for.
+    /// The bytes, which the rendering pays for as for the steps.
     pub(crate) fn finish(self, context: &mut Context<'_>) -> Result<Vec<u8>, FunctionError> {
         if self.is_too_deep {
             return Err(FunctionError::too_deep());
         }
+        context.step(self.steps)?;
         if self.is_full {
             context.reserve(usize::MAX)?;
         }

@@ -62,6 +62,11 @@ impl Budget {
         Ok(())
     }
 
+    /// The steps that may still be taken.
+    pub(crate) fn steps_left(&self) -> usize {
+        usize::try_from(self.steps).unwrap_or(usize::MAX)
+    }
+
     /// Pays for memory, in bytes.
     pub(crate) fn reserve(&mut self, bytes: usize) -> Result<(), FunctionError> {
         self.bytes = u64::try_from(bytes)

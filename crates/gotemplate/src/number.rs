@@ -132,10 +132,12 @@ fn parse_hex_float(text: &str) -> Result<f64, InvalidNumber> {
     {
         return Err(InvalidNumber::Syntax);
     }
-    let mut exponent: i64 = exponent.parse().unwrap_or(if exponent.starts_with('-') {
-        -1_000_000
-    } else {
-        1_000_000
+    let mut exponent: i64 = exponent.parse().unwrap_or_else(|_| {
+        if exponent.starts_with('-') {
+            -1_000_000
+        } else {
+            1_000_000
+        }
     });
     exponent =
         exponent.clamp(-1_000_000, 1_000_000) - 4 * i64::try_from(fraction.len()).unwrap_or(i64::MAX / 8);
@@ -186,7 +188,7 @@ fn scaled(mut bits: u128, mut exponent: i64) -> f64 {
 /// Go's conversion of a float to an int64 on amd64: what does not fit is the smallest integer.
 pub(crate) fn float_to_int(value: f64) -> i64 {
     const LIMIT: f64 = 9_223_372_036_854_775_808.0;
-    if value >= -LIMIT && value < LIMIT {
+    if (-LIMIT..LIMIT).contains(&value) {
         value as i64
     } else {
         i64::MIN

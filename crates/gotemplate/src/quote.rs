@@ -1,4 +1,4 @@
-//! Go's string literals: strconv.Quote, QuoteRune and Unquote.
+//! Go's string literals: strconv.Quote, `QuoteRune` and Unquote.
 
 use crate::text::{Rune, first_rune, push_char, runes};
 use crate::unicode::is_print;

@@ -110,8 +110,8 @@ impl Template {
     /// Other delimiters; an empty one stands for the usual one.
     #[must_use]
     pub fn with_delimiters(mut self, left: &str, right: &str) -> Self {
-        self.left = if left.is_empty() { "{{" } else { left }.to_owned();
-        self.right = if right.is_empty() { "}}" } else { right }.to_owned();
+        self.left = String::from(if left.is_empty() { "{{" } else { left });
+        self.right = String::from(if right.is_empty() { "}}" } else { right });
         self
     }
 

@@ -137,8 +137,10 @@ fn find<'v>(object: &'v mut Value, path: &str) -> Result<Option<&'v mut Value>, 
 
 /// The collection that a pointer leads into, and the last name.
 fn parent<'v>(object: &'v mut Value, path: &str, what: &str) -> Result<(&'v mut Value, String), String> {
-    let missing =
-        || format!("{what} operation does not apply: doc is missing path: \"{path}\": missing value");
+    let missing = || {
+        let quote = if what == "replace" { "" } else { "\"" };
+        format!("{what} operation does not apply: doc is missing path: {quote}{path}{quote}: missing value")
+    };
     let mut names = names(path);
     let last = names.pop().ok_or_else(missing)?;
     let mut value = object;

@@ -62,7 +62,7 @@ decoded! {
     /// An entry of `patches` or `patchesJson6902`.
     Patch "Patch" {
         path: String = "path",
-        patch: String = "patch",
+        inline: String = "patch",
         target: Option<Selector> = "target",
         options: Option<PatchOptions> = "options",
     }
@@ -175,6 +175,7 @@ decoded! {
 }
 
 decoded! {
+    #[expect(clippy::zero_sized_map_values, reason = "it is only checked that there is a map")]
     HelmChart "HelmChart" {
         name: String = "name",
         version: String = "version",
@@ -197,6 +198,7 @@ decoded! {
 }
 
 decoded! {
+    #[expect(clippy::zero_sized_map_values, reason = "it is only checked that there is a map")]
     HelmChartArgs "HelmChartArgs" {
         chart_name: String = "chartName",
         chart_version: String = "chartVersion",
@@ -294,8 +296,8 @@ impl Kustomization {
             has_content: may_be_empty,
             ..Raw::default()
         };
-        for (name, node) in fields {
-            read.field(file, &name, node)?;
+        for (name, node) in &fields {
+            read.field(file, name, node)?;
         }
         read.finish(file, line)
     }
@@ -370,7 +372,7 @@ fn line_of(node: &Node, path: &[String]) -> usize {
 }
 
 impl Raw {
-    fn field(&mut self, file: &str, name: &str, node: Node) -> Result<(), BuildError> {
+    fn field(&mut self, file: &str, name: &str, node: &Node) -> Result<(), BuildError> {
         let known = FIELDS.iter().find(|field| field.eq_ignore_ascii_case(name));
         let Some(&field) = known else {
             return Err(BuildError::Invalid {
@@ -389,7 +391,7 @@ impl Raw {
         let field = Field {
             file,
             name: field,
-            node: &node,
+            node,
             value: &value,
         };
         let read = &mut self.read;

@@ -101,7 +101,7 @@ fn merge(
             ));
         }
     }
-    match (shape, schema.and_then(|schema| schema.merge_keys())) {
+    match (shape, schema.and_then(Schema::merge_keys)) {
         (Shape::Map, _) => {
             let Some(pair) = (Pair { dest, patch, same }).opened()? else {
                 return Ok(None);
@@ -120,15 +120,18 @@ fn merge(
 
 /// What is left of a value that is not merged: the patch's, if there is one. A null takes the value away.
 fn replaced(dest: Option<Value>, patch: Option<Value>) -> Option<Value> {
-    let value = patch.or_else(|| dest.clone()).filter(|value| !value.is_null())?;
-    match (&dest, &value) {
+    let Some(value) = patch else {
+        return dest.filter(|value| !value.is_null());
+    };
+    match (dest, value) {
+        (_, Value::Null { .. }) => None,
         // As the original has it, quotes stay where they were: a number in the place of a text that needed them is a text.
-        (Some(Value::String(old)), Value::Number(_) | Value::Bool(_))
-            if !matches!(scalar::plain(old), Value::String(_)) =>
+        (Some(Value::String(old)), value @ (Value::Number(_) | Value::Bool(_)))
+            if !matches!(scalar::plain(&old), Value::String(_)) =>
         {
             Some(Value::String(scalar::text(&value)))
         }
-        _ => Some(value),
+        (_, value) => Some(value),
     }
 }
 

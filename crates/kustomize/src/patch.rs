@@ -109,7 +109,7 @@ pub(crate) fn json6902(tree: &Tree<'_>, target: &Target, entry: &Patch) -> Resul
     {
         return Err(fail("must specify the target name".to_owned()));
     }
-    let (text, source) = match (entry.path.as_str(), entry.patch.as_str()) {
+    let (text, source) = match (entry.path.as_str(), entry.inline.as_str()) {
         ("", "") => return Err(fail("empty file path and empty jsonOp".to_owned())),
         ("", patch) => (patch.to_owned(), "inline patch".to_owned()),
         (path, "") => (text_of(tree, target, path)?, path.to_owned()),
@@ -143,7 +143,7 @@ fn text_of(tree: &Tree<'_>, target: &Target, path: &str) -> Result<String, Build
 /// Reads an entry of `patches`.
 pub(crate) fn any(tree: &Tree<'_>, target: &Target, entry: &Patch) -> Result<AnyPatch, BuildError> {
     let fail = |reason: String| Error::at(&target.file, format!("patches: {reason}"));
-    let inline = entry.patch.trim();
+    let inline = entry.inline.trim();
     let (text, source, file) = match (entry.path.as_str(), inline) {
         ("", "") => return Err(fail("must specify one of patch and path".to_owned())),
         ("", patch) => (patch.to_owned(), "[inline patch]".to_owned(), target.file.clone()),

@@ -229,7 +229,7 @@ impl Plugin<'_> {
             .map_err(|reason| self.fail(format!("plugin {id} fails configuration: {reason}")))
     }
 
-    fn configured(&self, reason: String) -> BuildError {
+    fn configured(&self, reason: &str) -> BuildError {
         self.fail(format!(
             "plugin {} fails configuration: {reason}",
             self.configuration.id()
@@ -260,10 +260,10 @@ impl Plugin<'_> {
             "NamespaceTransformer" => {
                 let read: NamespaceConfig = self.read()?;
                 Box::new(Namespace {
-                    namespace: read.metadata.namespace,
+                    name: read.metadata.namespace,
                     fields: read.fields,
                     unset_only: read.unset_only,
-                    subjects: Subjects::parse(&read.subjects).map_err(|reason| self.configured(reason))?,
+                    subjects: Subjects::parse(&read.subjects).map_err(|reason| self.configured(&reason))?,
                 })
             }
             "PrefixTransformer" => Box::new(self.name(Affix::Prefix)?),
@@ -295,7 +295,7 @@ impl Plugin<'_> {
                 let read: JsonPatchConfig = self.read()?;
                 let entry = Patch {
                     path: read.path,
-                    patch: read.operations,
+                    inline: read.operations,
                     target: read.target,
                     options: None,
                 };
@@ -304,7 +304,7 @@ impl Plugin<'_> {
             "PatchStrategicMergeTransformer" => {
                 let read: MergeConfig = self.read()?;
                 if read.paths.is_empty() && read.patches.is_empty() {
-                    return Err(self.configured("empty file path and empty patch content".to_owned()));
+                    return Err(self.configured("empty file path and empty patch content"));
                 }
                 Box::new(patch::strategic_merge(
                     self.tree,
@@ -320,7 +320,7 @@ impl Plugin<'_> {
     fn name(&self, affix: Affix) -> Result<Name, BuildError> {
         let read: NameConfig = self.read()?;
         let Some(fields) = read.fields else {
-            return Err(self.configured("fieldSpecs is not expected to be nil".to_owned()));
+            return Err(self.configured("fieldSpecs is not expected to be nil"));
         };
         Ok(Name {
             text: match affix {
@@ -334,10 +334,11 @@ impl Plugin<'_> {
 
     fn value_add(&self) -> Result<ValueAdd, BuildError> {
         let read: ValueAddConfig = self.read()?;
-        let mut value = read.value.trim().to_owned();
-        if value.is_empty() {
-            value = self.target.root.rsplit('/').next().unwrap_or_default().to_owned();
+        let value = match read.value.trim() {
+            "" => self.target.root.rsplit('/').next().unwrap_or_default(),
+            value => value,
         }
+        .to_owned();
         let mut places = read.targets;
         if !read.target_file_path.is_empty() {
             let (path, content) =
@@ -349,14 +350,14 @@ impl Plugin<'_> {
             places.extend(more.targets);
         }
         if places.is_empty() {
-            return Err(self.configured("must specify at least one target".to_owned()));
+            return Err(self.configured("must specify at least one target"));
         }
         for place in &places {
             if place.path.is_empty() {
-                return Err(self.configured("fieldPath cannot be empty".to_owned()));
+                return Err(self.configured("fieldPath cannot be empty"));
             }
             if place.file_path_position < 0 {
-                return Err(self.configured(format!(
+                return Err(self.configured(&format!(
                     "value of FilePathPosition ({}) cannot be negative",
                     place.file_path_position
                 )));

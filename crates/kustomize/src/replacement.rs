@@ -223,7 +223,7 @@ impl Target {
                 continue;
             }
             let rejected_by_metadata = rejects.iter().any(|(selector, compiled)| {
-                !(selector.label_selector.is_empty() && selector.annotation_selector.is_empty())
+                !(selector.labels.is_empty() && selector.annotations.is_empty())
                     && compiled.fits_metadata(resource)
             });
             if rejected_by_metadata {
@@ -296,7 +296,7 @@ impl Target {
         if found == 0 {
             return None;
         }
-        let written = rewritten(&inner, &text)?;
+        let written = rewritten(&inner, &text);
         let mut set = |value: &mut Value, _: Created| {
             *value = scalar::retyped(value, &written)?;
             Ok(())
@@ -340,12 +340,12 @@ impl Target {
 }
 
 /// A changed text in the form that it had: JSON, in lines or not, or YAML.
-fn rewritten(value: &Value, old: &str) -> Option<String> {
+fn rewritten(value: &Value, old: &str) -> String {
     if !old.trim_start().starts_with(['{', '[']) {
-        return Some(fluxbot_yaml::to_string(&value.clone().into()).trim().to_owned());
+        return fluxbot_yaml::to_string(&value.clone().into()).trim().to_owned();
     }
     if old.contains('\n') && old.contains("  ") {
-        return Some(json::pretty(value));
+        return json::pretty(value);
     }
-    Some(json::compact(value))
+    json::compact(value)
 }

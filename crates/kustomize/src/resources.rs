@@ -102,9 +102,8 @@ impl ResourceList {
 
     /// The places of the objects that have or had an identity that `fits`.
     pub(crate) fn with_any_id(&self, fits: impl Fn(&Id) -> bool) -> Vec<usize> {
-        let matching = |item: &Resource| {
-            !item.is_gone() && (fits(&item.id()) || item.previous_ids().iter().any(|id| fits(id)))
-        };
+        let matching =
+            |item: &Resource| !item.is_gone() && (fits(&item.id()) || item.previous_ids().iter().any(&fits));
         let items = self.items.iter().enumerate();
         items
             .filter(|(_, item)| matching(item))

@@ -218,16 +218,13 @@ impl Kinds {
             (None, Some(values)) if values.as_map().is_some() => (Shape::Map, values),
             _ => (Shape::Object, schema),
         };
-        let definition = match inner.get("$ref").and_then(Value::as_str) {
-            Some(reference) => {
-                let name = reference.rsplit('/').next().unwrap_or_default();
-                names.get(name).copied()
-            }
-            None => {
-                let fields = self.fields(inner, names, depth + 1);
-                self.definitions.push(fields);
-                Some(self.definitions.len() - 1)
-            }
+        let definition = if let Some(reference) = inner.get("$ref").and_then(Value::as_str) {
+            let name = reference.rsplit('/').next().unwrap_or_default();
+            names.get(name).copied()
+        } else {
+            let fields = self.fields(inner, names, depth + 1);
+            self.definitions.push(fields);
+            Some(self.definitions.len() - 1)
         };
         Field {
             merge: merge_keys(schema),

@@ -16,8 +16,8 @@ decoded! {
         kind: String = "kind",
         name: String = "name",
         namespace: String = "namespace",
-        label_selector: String = "labelSelector",
-        annotation_selector: String = "annotationSelector",
+        labels: String = "labelSelector",
+        annotations: String = "annotationSelector",
     }
 }
 
@@ -74,8 +74,8 @@ impl Compiled {
             kind: anchored(&selector.kind)?,
             name: anchored(&selector.name)?,
             namespace: anchored(&selector.namespace)?,
-            labels: requirements(&selector.label_selector)?,
-            annotations: requirements(&selector.annotation_selector)?,
+            labels: requirements(&selector.labels)?,
+            annotations: requirements(&selector.annotations)?,
         })
     }
 
@@ -215,12 +215,10 @@ fn is_key(text: &str) -> bool {
 
 /// Whether a text may be the value of a label.
 fn is_value(text: &str) -> bool {
-    text.len() <= 63
-        && text
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
-        && text.starts_with(|c: char| c.is_ascii_alphanumeric()) == !text.is_empty()
-        && text.ends_with(|c: char| c.is_ascii_alphanumeric()) == !text.is_empty()
+    let is_outer = |c: char| c.is_ascii_alphanumeric();
+    let is_inner = |c: char| is_outer(c) || matches!(c, '-' | '_' | '.');
+    let has_ends = text.starts_with(is_outer) && text.ends_with(is_outer);
+    text.is_empty() || (text.len() <= 63 && text.chars().all(is_inner) && has_ends)
 }
 
 fn requirement(text: &str) -> Option<Requirement> {

@@ -48,10 +48,10 @@ impl ObjectReference {
         };
         match self.api_version.split('/').collect::<Vec<_>>().as_slice() {
             [""] => {}
-            [version] => gvk.version = (*version).to_owned(),
+            [version] => (*version).clone_into(&mut gvk.version),
             [group, version] => {
-                gvk.group = (*group).to_owned();
-                gvk.version = (*version).to_owned();
+                (*group).clone_into(&mut gvk.group);
+                (*version).clone_into(&mut gvk.version);
             }
             _ => {}
         }
@@ -220,13 +220,10 @@ fn expanded(text: &str, values: &Values<'_>) -> Value {
             if text.len() == name.len() + 3 {
                 return value.cloned().unwrap_or_else(|| Value::String(text.to_owned()));
             }
-            match value {
-                Some(value) => result.push_str(&spelled(value)),
-                None => {
-                    result.push_str("$(");
-                    result.push_str(name);
-                    result.push(')');
-                }
+            if let Some(value) = value {
+                result.push_str(&spelled(value));
+            } else {
+                result.extend(["$(", name, ")"]);
             }
             rest = behind;
         } else {

@@ -73,7 +73,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut out = String::new();
     let written = fastest(|| {
         out.clear();
-        values.iter().for_each(|value| write_to(value, &mut out));
+        for value in &values {
+            write_to(value, &mut out);
+        }
         values.len()
     });
     show("written", out.len(), written);

@@ -19,14 +19,15 @@ pub struct ParseError {
 }
 
 impl ParseError {
-    /// The message that go-yaml gives, with its prefix and its own count of lines, which is one less for some faults:
-    /// `yaml: line 2: did not find expected key`.
+    /// The message that go-yaml gives, with its prefix, where it has one, and its own count of lines, which is one less
+    /// for some faults: `yaml: line 2: did not find expected key`.
     #[must_use]
     pub fn original(&self) -> &str {
         &self.original
     }
 
     /// The error with the file before it: `apps/web.yaml:3:5: did not find expected key`.
+    #[must_use]
     pub fn in_file<'e>(&'e self, path: &'e str) -> impl fmt::Display + 'e {
         InFile { error: self, path }
     }
@@ -46,6 +47,21 @@ impl ParseError {
         let mut error = Self::new(at, reason);
         error.original = format!("yaml: unmarshal errors:\n  line {}: {}", error.line, error.reason);
         error
+    }
+
+    /// An error in the use of anchors and merge keys, which go-yaml v3 gives without its prefix.
+    pub(crate) fn of_reference(at: Mark, reason: impl Into<String>, reading: Reading) -> Self {
+        let mut error = Self::new(at, reason);
+        if reading == Reading::Kustomize {
+            error.original.clone_from(&error.reason);
+        }
+        error
+    }
+
+    /// An error that the originals give in these words, after go-yaml has read the text.
+    pub(crate) fn with_original(mut self, original: String) -> Self {
+        self.original = original;
+        self
     }
 
     pub(crate) fn of_fault(fault: Fault, reading: Reading) -> Self {

@@ -57,6 +57,7 @@ pub fn parse_with(text: &str, reading: Reading, limits: Limits) -> Result<Vec<No
 /// Reads the documents of a text one after the other. There is nothing more after an error.
 ///
 /// Control characters are an error of the first document, wherever they stand.
+#[must_use]
 pub fn documents(text: &str, reading: Reading, limits: Limits) -> Documents<'_> {
     let scanner = Scanner::new(text, reading == Reading::Kustomize);
     Documents {

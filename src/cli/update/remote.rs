@@ -142,6 +142,12 @@ pub(super) struct Opened {
 /// it, a mirror for this run alone serves.
 pub(super) async fn open(url: &str) -> Result<Opened, Failure> {
     let url: RemoteUrl = url.parse().map_err(Failure::invalid)?;
+    if url.is_ssh() {
+        // The controller has the keys and known hosts in a Secret.
+        return Err(Failure::invalid(format!(
+            "{url}: SSH is not supported by this command yet: use the https URL of the repository"
+        )));
+    }
     let credential = credential_of_environment();
     let http = GitHttp::new(HttpClients::new(), ClientSettings::default());
     let mut hash = Sha256::new();

@@ -234,8 +234,12 @@ fn create(path: &Path) -> Result<Database, FileError> {
             Err(DatabaseError::DatabaseAlreadyOpen) if started.elapsed() < LOCKED => {
                 std::thread::sleep(LOCK_CHECK);
             }
+            // The other two say that the file is cut off or no database.
             Err(DatabaseError::Storage(redb::StorageError::Io(error)))
-                if error.kind() != std::io::ErrorKind::InvalidData =>
+                if !matches!(
+                    error.kind(),
+                    std::io::ErrorKind::InvalidData | std::io::ErrorKind::UnexpectedEof
+                ) =>
             {
                 return Err(FileError::Io(error));
             }

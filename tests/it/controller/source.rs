@@ -99,7 +99,15 @@ async fn what_is_wrong_is_said_and_its_end_noticed() {
     fleet.apply(&fleet.source("fleet", "  verify: {secretRef: {name: keys}}\n"));
     let (message, status) = ready("fleet", "VerificationError").await;
     assert!(
-        message.starts_with("spec.verify is not supported yet"),
+        message.starts_with("public keys secret error: secrets \"keys\" not found"),
+        "{message}"
+    );
+    assert!(status.artifact.is_some(), "the artifact before stays");
+
+    fleet.apply(&fleet.source("fleet", "  provider: azure\n"));
+    let (message, status) = ready("fleet", "InvalidProviderConfiguration").await;
+    assert!(
+        message.starts_with("spec.provider 'azure' is not supported yet"),
         "{message}"
     );
     assert_eq!(condition(&status.conditions, "Stalled").unwrap().status, "True");

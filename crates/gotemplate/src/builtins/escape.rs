@@ -46,7 +46,7 @@ pub(super) fn js(out: &mut Buffer, text: &Text) {
             '\'' => out.push_str("\\'"),
             '"' => out.push_str("\\\""),
             '<' | '>' | '&' | '=' | '\0'..='\x1F' => {
-                out.push_str(&format!("\\u{:04X}", u32::from(rune.char)))
+                out.push_str(&format!("\\u{:04X}", u32::from(rune.char)));
             }
             c if c.is_ascii() || is_print(c) => out.push(piece),
             c => out.push_str(&format!("\\u{:04X}", u32::from(c))),

@@ -9,6 +9,13 @@ use crate::fmt;
 use crate::parse::{Arg, ArgKind, Number};
 use crate::value::{Arguments, Context, FunctionError, Object, Signature, Type, Value};
 
+/// A method of an object.
+pub(super) struct Method<'m> {
+    pub object: &'m Arc<dyn Object>,
+    pub name: &'m str,
+    pub signature: Signature,
+}
+
 impl<'t> State<'t, '_> {
     fn context(&mut self) -> Context<'_> {
         Context {
@@ -59,13 +66,16 @@ impl<'t> State<'t, '_> {
     pub(super) fn method(
         &mut self,
         dot: &Operand,
-        object: &Arc<dyn Object>,
-        signature: &Signature,
-        name: &str,
+        method: &Method<'_>,
         at: At<'t>,
         args: Words<'t>,
         last: Option<Operand>,
     ) -> Run<Operand> {
+        let Method {
+            object,
+            name,
+            signature,
+        } = method;
         let operands = self.arguments(dot, signature, name, args, last)?;
         let values = into_values(operands);
         let result = object.call(name, &mut self.context(), &Arguments(&values));

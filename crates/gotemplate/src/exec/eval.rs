@@ -1,5 +1,6 @@
 //! Pipelines, fields and constants.
 
+use super::call::Method;
 use super::{At, Operand, Run, State, Variable};
 use crate::parse::{Arg, ArgKind, Command, Number, Pipe};
 use crate::quote::quoted;
@@ -140,9 +141,9 @@ impl<'t> State<'t, '_> {
         };
         let mut receiver = receiver.clone();
         for name in before {
-            receiver = self.field(dot, name, arg, None, None, receiver)?;
+            receiver = self.field(dot, name, arg, None, None, &receiver)?;
         }
-        self.field(dot, name, arg, args, last, receiver)
+        self.field(dot, name, arg, args, last, &receiver)
     }
 
     /// A field, a method or a key.
@@ -153,7 +154,7 @@ impl<'t> State<'t, '_> {
         arg: &'t Arg,
         args: Words<'t>,
         last: Option<Operand>,
-        receiver: Operand,
+        receiver: &Operand,
     ) -> Run<Operand> {
         if receiver.is_none() {
             if self.template.missing_key() == MissingKey::Error {
@@ -168,7 +169,12 @@ impl<'t> State<'t, '_> {
             }
             Value::Object(object) => {
                 if let Some(signature) = object.method(name) {
-                    return self.method(dot, object, &signature, name, At::Arg(arg), args, last);
+                    let method = Method {
+                        object,
+                        name,
+                        signature,
+                    };
+                    return self.method(dot, &method, At::Arg(arg), args, last);
                 }
                 if let Some(value) = object.field(name) {
                     if !name.starts_with(char::is_uppercase) {

@@ -270,7 +270,12 @@ impl<'t> State<'t, '_> {
                 let kind = operand.value.type_name();
                 return self.error(format!("can't print {node} of type {kind}"));
             }
-            value => fmt::print(self.out, std::slice::from_ref(value)),
+            value => {
+                self.out.allow_steps(self.budget.steps_left());
+                fmt::print(self.out, std::slice::from_ref(value));
+                let paid = self.budget.step(self.out.steps());
+                self.paid(paid)?;
+            }
         }
         if self.out.is_too_deep() {
             return self.error(FunctionError::too_deep().to_string());
@@ -322,7 +327,7 @@ impl<'t> State<'t, '_> {
             Value::List(list) => {
                 for (index, item) in (0..).zip(list.items()) {
                     let item = Operand::of(item.clone(), list.element());
-                    self.iteration(branch, Operand::plain(Value::int(index)), item)?;
+                    self.iteration(branch, Operand::plain(Value::int(index)), &item)?;
                 }
                 Ok(!list.is_empty())
             }
@@ -330,7 +335,7 @@ impl<'t> State<'t, '_> {
                 let entries = map.entries();
                 for (key, item) in entries.iter() {
                     let key = Operand::of(key.value().clone(), map.key());
-                    self.iteration(branch, key, Operand::of(item.clone(), map.element()))?;
+                    self.iteration(branch, key, &Operand::of(item.clone(), map.element()))?;
                 }
                 Ok(!entries.is_empty())
             }
@@ -347,21 +352,21 @@ impl<'t> State<'t, '_> {
                 Ok(kind) => Value::Uint(kind, number),
                 Err(kind) => Value::Int(kind, i64::try_from(number).unwrap_or(i64::MAX)),
             };
-            self.iteration(branch, Operand::none(), Operand::plain(item))?;
+            self.iteration(branch, Operand::none(), &Operand::plain(item))?;
         }
         Ok(end > 0)
     }
 
-    fn iteration(&mut self, branch: &'t Branch, index: Operand, item: Operand) -> Run<()> {
+    fn iteration(&mut self, branch: &'t Branch, index: Operand, item: &Operand) -> Run<()> {
         self.step()?;
         let mark = self.variables.len();
         let names = &branch.pipe.variables;
         if branch.pipe.is_assign {
             match names.as_slice() {
-                [only] => self.assign(only, &item)?,
+                [only] => self.assign(only, item)?,
                 [first, second, ..] => {
                     self.assign(first, &index)?;
-                    self.assign(second, &item)?;
+                    self.assign(second, item)?;
                 }
                 [] => {}
             }
@@ -374,7 +379,7 @@ impl<'t> State<'t, '_> {
                 first.value = index;
             }
         }
-        let result = self.list(&item, &branch.list);
+        let result = self.list(item, &branch.list);
         self.variables.truncate(mark);
         match result {
             Err(Stop::Continue) => Ok(()),

@@ -12,6 +12,10 @@ const MAX_NUMBER: i64 = 1_000_000;
 
 /// What stands between a `%` and its verb.
 #[derive(Debug, Clone, Copy, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "Go's flags: each is there or not, whatever the others are"
+)]
 struct Flags {
     width: Option<usize>,
     precision: Option<usize>,
@@ -213,15 +217,12 @@ impl Formatting<'_, '_> {
         let index = number
             .filter(|_| is_number)
             .and_then(|number| usize::try_from(number - 1).ok());
-        match index.filter(|index| *index < self.values.len()) {
-            Some(index) => {
-                self.argument = index;
-                self.after_index = true;
-            }
-            None => {
-                self.is_good_argument = false;
-                self.after_index = is_number;
-            }
+        if let Some(index) = index.filter(|index| *index < self.values.len()) {
+            self.argument = index;
+            self.after_index = true;
+        } else {
+            self.is_good_argument = false;
+            self.after_index = is_number;
         }
     }
 

@@ -36,13 +36,14 @@ impl Printer<'_> {
     /// `%U`
     pub(super) fn code_point(&mut self, number: u64) {
         let digits = self.flags.precision.unwrap_or(4).max(4);
-        let mut text = format!("U+{number:0digits$X}");
-        if self.flags.sharp
-            && let Some(c) = char_of(number)
-            && is_print(c)
-        {
-            text.push_str(&format!(" '{c}'"));
-        }
+        let shown = char_of(number).filter(|c| self.flags.sharp && is_print(*c));
+        let shown = shown.map(|c| format!(" '{c}'")).unwrap_or_default();
+        // A width of `format!` must fit 16 bits.
+        let number = format!("{number:X}");
+        let text = format!(
+            "U+{}{number}{shown}",
+            "0".repeat(digits.saturating_sub(number.len()))
+        );
         self.pad_with_spaces(text.as_bytes());
     }
 

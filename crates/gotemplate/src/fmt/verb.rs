@@ -49,6 +49,14 @@ impl Printer<'_> {
             self.out.too_deep();
             return;
         }
+        match value {
+            Value::List(list) => self.out.step(list.len()),
+            Value::Map(map) => self.out.step(map.entries().len()),
+            _ => {}
+        }
+        if self.out.is_spent() {
+            return;
+        }
         // What may have methods is shown as a whole.
         let is_whole = match value {
             Value::List(list) => list.as_bytes().is_none(),
@@ -70,7 +78,7 @@ impl Printer<'_> {
                 let bytes = list.as_bytes();
                 match bytes {
                     Some(bytes) if matches!(verb, 's' | 'q' | 'x' | 'X') => {
-                        self.string_verb(value, &bytes, verb)
+                        self.string_verb(value, &bytes, verb);
                     }
                     Some(bytes) if self.flags.sharp_v && depth == 0 && !list.is_nil() => {
                         self.out.push_str("[]byte{");
@@ -200,6 +208,7 @@ impl Printer<'_> {
     }
 
     fn structure(&mut self, value: &Value, fields: &[(&'static str, Value)], verb: char, depth: usize) {
+        self.out.step(fields.len());
         let name = value.type_name();
         let is_pointer = name.starts_with('*');
         if is_pointer && depth > 0 {

@@ -59,27 +59,35 @@ impl Encoder {
             Value::String(text) => self.string(text.as_bytes()),
             Value::List(list) if list.is_nil() => self.out.push(b"null"),
             Value::Map(map) if map.is_nil() => self.out.push(b"null"),
-            Value::List(list) => match list.as_bytes() {
-                Some(bytes) => self.string(crate::sprig::base64(&bytes).as_bytes()),
-                None => self.array(list.items(), depth)?,
-            },
+            Value::List(list) => {
+                self.out.step(list.len());
+                match list.as_bytes() {
+                    Some(bytes) => self.string(crate::sprig::base64(&bytes).as_bytes()),
+                    None => self.array(list.items(), depth)?,
+                }
+            }
             Value::Map(map) => {
+                self.out.step(map.entries().len());
+                if self.out.is_spent() {
+                    return Ok(());
+                }
                 let mut members = BTreeMap::new();
                 for (key, item) in map.entries().iter() {
                     members.insert(key_text(key, value)?, item.clone());
                 }
                 self.object(members.iter().map(|(key, value)| (key.as_bytes(), value)), depth)?;
             }
-            Value::Object(object) => match object.json() {
-                Some(other) => self.value(&other, depth + 1)?,
-                None => {
-                    let fields = object.fields();
-                    let exported = fields
-                        .iter()
-                        .filter(|(name, _)| name.starts_with(char::is_uppercase));
-                    self.object(exported.map(|(name, value)| (name.as_bytes(), value)), depth)?;
+            Value::Object(object) => {
+                if let Some(other) = object.json() {
+                    return self.value(&other, depth + 1);
                 }
-            },
+                let fields = object.fields();
+                self.out.step(fields.len());
+                let exported = fields
+                    .iter()
+                    .filter(|(name, _)| name.starts_with(char::is_uppercase));
+                self.object(exported.map(|(name, value)| (name.as_bytes(), value)), depth)?;
+            }
             Value::Function(_) => return Err(format!("json: unsupported type: {}", value.type_name())),
         }
         Ok(())
@@ -95,6 +103,9 @@ impl Encoder {
     fn array(&mut self, items: &[Value], depth: usize) -> Result<(), String> {
         self.out.push(b"[");
         for (index, item) in items.iter().enumerate() {
+            if self.out.is_spent() {
+                return Ok(());
+            }
             if index > 0 {
                 self.out.push(b",");
             }

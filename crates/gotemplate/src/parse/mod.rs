@@ -236,17 +236,16 @@ impl<'t> Parser<'t> {
             ..Scope::default()
         };
         let outer = std::mem::replace(&mut self.scope, own);
-        let name = match name {
-            Some(name) => name,
-            None => {
-                let token = self.next_non_space();
-                if !matches!(token.kind, Kind::String | Kind::RawString) {
-                    return self.unexpected(&token, context);
-                }
-                let name = self.unquoted(&token.text)?;
-                self.expect(Kind::RightDelim, context)?;
-                name
+        let name = if let Some(name) = name {
+            name
+        } else {
+            let token = self.next_non_space();
+            if !matches!(token.kind, Kind::String | Kind::RawString) {
+                return self.unexpected(&token, context);
             }
+            let name = self.unquoted(&token.text)?;
+            self.expect(Kind::RightDelim, context)?;
+            name
         };
         let (root, end) = self.nested(Self::item_list)?;
         if !matches!(end, End::End) {

@@ -6,7 +6,7 @@ use crate::number::{parse_float, parse_int, parse_uint};
 use crate::quote::{Unit, quoted, unquote, unquote_char};
 use crate::text::Text;
 
-impl<'t> Parser<'t> {
+impl Parser<'_> {
     pub(super) fn pipeline(&mut self, context: &'static str, end: Kind) -> Parsed<Pipe> {
         let mut pipe = Pipe {
             pos: self.peek_non_space().pos,
@@ -230,7 +230,7 @@ impl<'t> Parser<'t> {
             number.float = Some(float);
             #[expect(clippy::float_cmp, reason = "a float is an integer exactly or not")]
             if float.trunc() == float {
-                number.int = (-9.223_372_036_854_775_8e18..9.223_372_036_854_775_8e18)
+                number.int = (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0)
                     .contains(&float)
                     .then_some(float as i64);
                 number.uint = (0.0..1.844_674_407_370_955_2e19)

@@ -8,16 +8,16 @@ use crate::value::{Context, FunctionError, Value};
 
 pub(super) const TABLE: Table<'static> = &[
     ("add1f", "a:f", |c, a| {
-        fold(c, a.value(0), &[Value::int(1)], Decimal::add)
+        fold(c, a.value(0), &[Value::int(1)], |one, other| Ok(one.add(other)))
     }),
     ("addf", "a*:f", |c, a| {
-        fold(c, &Value::int(0), a.all(), Decimal::add)
+        fold(c, &Value::int(0), a.all(), |one, other| Ok(one.add(other)))
     }),
     ("subf", "aa*:f", |c, a| {
-        fold(c, a.value(0), a.from(1), Decimal::subtract)
+        fold(c, a.value(0), a.from(1), |one, other| Ok(one.subtract(other)))
     }),
     ("mulf", "aa*:f", |c, a| {
-        fold(c, a.value(0), a.from(1), Decimal::multiply)
+        fold(c, a.value(0), a.from(1), |one, other| Ok(one.multiply(other)))
     }),
     ("divf", "aa*:f", |c, a| {
         fold(c, a.value(0), a.from(1), Decimal::divide)
@@ -78,26 +78,26 @@ impl Decimal {
         &self.digits * power_of_ten(self.exponent - exponent)
     }
 
-    fn add(&self, other: &Self) -> Result<Self, FunctionError> {
+    fn add(&self, other: &Self) -> Self {
         let exponent = self.exponent.min(other.exponent);
-        Ok(Self {
+        Self {
             digits: self.digits_at(exponent) + other.digits_at(exponent),
             exponent,
-        })
+        }
     }
 
-    fn subtract(&self, other: &Self) -> Result<Self, FunctionError> {
+    fn subtract(&self, other: &Self) -> Self {
         self.add(&Self {
             digits: -&other.digits,
             exponent: other.exponent,
         })
     }
 
-    fn multiply(&self, other: &Self) -> Result<Self, FunctionError> {
-        Ok(Self {
+    fn multiply(&self, other: &Self) -> Self {
+        Self {
             digits: &self.digits * &other.digits,
             exponent: self.exponent + other.exponent,
-        })
+        }
     }
 
     /// The quotient to 16 digits behind the point, half away from zero.

@@ -22,7 +22,10 @@ pub(super) const TABLE: Table<'static> = &[
     ("hasKey", "ds:b", |_, a| {
         Ok(a.map(0).get(&a.text(1).into()).is_some().into())
     }),
-    ("pluck", "sd*:A", pluck),
+    ("pluck", "sd*:A", |_, a| {
+        let key = Key::from(a.text(0));
+        Ok(Value::list(maps(a.from(1)).filter_map(|map| map.get(&key))))
+    }),
     ("keys", "d*:S", keys),
     ("values", "d:A", |c, a| {
         let entries = a.map(0).entries();
@@ -75,11 +78,6 @@ fn maps(values: &[Value]) -> impl Iterator<Item = &Map> {
     })
 }
 
-fn pluck(_: &mut Context<'_>, a: &Arguments<'_>) -> Outcome {
-    let key = Key::from(a.text(0));
-    Ok(Value::list(maps(a.from(1)).filter_map(|map| map.get(&key))))
-}
-
 fn keys(context: &mut Context<'_>, a: &Arguments<'_>) -> Outcome {
     let mut keys = Vec::new();
     for map in maps(a.all()) {
@@ -92,6 +90,10 @@ fn keys(context: &mut Context<'_>, a: &Arguments<'_>) -> Outcome {
 
 /// The entries with the given keys, or all others.
 fn select(context: &mut Context<'_>, a: &Arguments<'_>, listed: bool) -> Outcome {
+    #[expect(
+        clippy::mutable_key_type,
+        reason = "a key is no container: nothing in it can change"
+    )]
     let keys: std::collections::BTreeSet<Key> = a.from(1).iter().cloned().filter_map(Key::new).collect();
     let selected = new_dict();
     let entries = a.map(0).entries();
@@ -177,11 +179,12 @@ fn copy(context: &mut Context<'_>, value: &Value, depth: usize) -> Outcome {
     room(context, 1)?;
     Ok(match value {
         Value::List(list) if !list.is_nil() => {
-            let items = list.items().iter().map(|item| copy(context, item, depth + 1));
-            Value::List(List::typed(
-                list.element().clone(),
-                items.collect::<Result<_, _>>()?,
-            ))
+            // Collecting results would take memory for more items than there are.
+            let mut items = Vec::with_capacity(list.len());
+            for item in list.items() {
+                items.push(copy(context, item, depth + 1)?);
+            }
+            Value::List(List::typed(list.element().clone(), items))
         }
         Value::Map(map) if !map.is_nil() => {
             let new = Map::new(map.key().clone(), map.element().clone());

@@ -89,7 +89,7 @@ pub(super) const TABLE: Table<'static> = &[
         Ok(a.from(1)
             .first()
             .filter(|value| value.truth())
-            .unwrap_or(a.value(0))
+            .unwrap_or_else(|| a.value(0))
             .clone())
     }),
     ("empty", "a:b", |_, a| Ok((!a.value(0).truth()).into())),
@@ -103,14 +103,14 @@ pub(super) const TABLE: Table<'static> = &[
     ("all", "a*:b", |_, a| Ok(a.all().iter().all(Value::truth).into())),
     ("any", "a*:b", |_, a| Ok(a.all().iter().any(Value::truth).into())),
     ("ternary", "aab:a", |_, a| {
-        Ok(a.value(if a.bool(2) { 0 } else { 1 }).clone())
+        Ok(a.value(usize::from(!a.bool(2))).clone())
     }),
     ("shuffle", "s:s", |_, _| {
         fail("shuffle draws random numbers: templates give the same result each time")
     }),
 ];
 
-fn list_of<'v>(value: &'v Value, wrong: impl FnOnce(&str) -> String) -> Result<&'v List, FunctionError> {
+fn list_of(value: &Value, wrong: impl FnOnce(&str) -> String) -> Result<&List, FunctionError> {
     match value {
         Value::List(list) => Ok(list),
         Value::Nil => Err(FunctionError::nil_dereference()),

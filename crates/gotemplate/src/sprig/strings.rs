@@ -58,7 +58,7 @@ pub(super) const TABLE: Table<'static> = &[
         replace(c, &a.text(0), &a.text(1), &a.text(2))
     }),
     ("plural", "ssi:s", |_, a| {
-        Ok(a.value(if a.int(2) == 1 { 0 } else { 1 }).clone())
+        Ok(a.value(usize::from(a.int(2) != 1)).clone())
     }),
     ("toString", "a:s", |c, a| Ok(to_text(c, a.value(0))?.into())),
     ("toStrings", "a:S", |c, a| {

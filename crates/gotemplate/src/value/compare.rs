@@ -19,13 +19,12 @@ pub(super) fn compare_keys(one: &Value, other: &Value) -> Ordering {
         (Value::Object(one), Value::Object(other)) => {
             one.type_name().cmp(&other.type_name()).then_with(|| {
                 let (one, other) = (one.fields(), other.fields());
-                let unequal = one
+                let mut orders = one
                     .iter()
                     .zip(&other)
                     .map(|((_, one), (_, other))| compare_keys(one, other));
-                unequal
-                    .filter(|order| *order != Ordering::Equal)
-                    .next()
+                orders
+                    .find(|order| *order != Ordering::Equal)
                     .unwrap_or(Ordering::Equal)
             })
         }

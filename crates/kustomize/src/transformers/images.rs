@@ -86,7 +86,7 @@ fn set_container_images(
                 }
                 for item in items {
                     match item {
-                        Value::Map(fields) => fields.get_mut("image").map_or(Ok(()), |image| set(image))?,
+                        Value::Map(fields) => fields.get_mut("image").map_or(Ok(()), &mut *set)?,
                         Value::Null { .. } => {}
                         _ => return Err("wrong node kind: expected MappingNode".to_owned()),
                     }

@@ -154,7 +154,7 @@ type Add<'a> = dyn FnMut(&'static str, &str, Box<dyn Transformer>) + 'a;
 fn named(kustomization: &Kustomization, table: &FieldTable, add: &mut Add<'_>) {
     if !kustomization.namespace.is_empty() {
         let one = Namespace {
-            namespace: kustomization.namespace.clone(),
+            name: kustomization.namespace.clone(),
             fields: table.namespace.clone(),
             unset_only: false,
             subjects: Subjects::default(),

@@ -35,7 +35,7 @@ impl Subjects {
 
 /// Sets the namespace of objects.
 pub(crate) struct Namespace {
-    pub(crate) namespace: String,
+    pub(crate) name: String,
     pub(crate) fields: Vec<FieldSpec>,
     /// Whether only objects without a namespace get one.
     pub(crate) unset_only: bool,
@@ -44,7 +44,7 @@ pub(crate) struct Namespace {
 
 impl Transformer for Namespace {
     fn apply(&self, all: &mut ResourceList) -> Result<(), String> {
-        if self.namespace.is_empty() {
+        if self.name.is_empty() {
             return Ok(());
         }
         for resource in all.items_mut() {
@@ -98,7 +98,7 @@ impl Namespace {
             return Err("namespace field specs must target scalar nodes".to_owned());
         }
         if !self.unset_only || value.text().is_none_or(|text| text.is_empty()) {
-            *value = Value::String(self.namespace.clone());
+            *value = Value::String(self.name.clone());
         }
         Ok(())
     }
@@ -121,7 +121,7 @@ impl Namespace {
                 Subjects::None => false,
             };
             if moves && (!self.unset_only || text(subject, "namespace").is_empty()) {
-                subject.insert("namespace".to_owned(), self.namespace.as_str().into());
+                subject.insert("namespace".to_owned(), self.name.as_str().into());
             }
         }
     }

@@ -36,7 +36,7 @@ impl Transformer for ValueAdd {
                 };
                 if place.path == "metadata/namespace" {
                     let namespace = Namespace {
-                        namespace: self.value.clone(),
+                        name: self.value.clone(),
                         fields: Vec::new(),
                         unset_only: false,
                         subjects: Subjects::default(),

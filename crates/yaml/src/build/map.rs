@@ -19,7 +19,7 @@ pub(super) enum Key {
 /// The fields of a map that is open.
 #[derive(Debug)]
 pub(super) struct Fields {
-    fields: Vec<(String, Node)>,
+    entries: Vec<(String, Node)>,
     index: HashMap<String, usize>,
     merges: Vec<Node>,
     pub(super) key: Option<Key>,
@@ -30,7 +30,7 @@ pub(super) struct Fields {
 impl Fields {
     pub(super) fn new(first_line: usize) -> Self {
         Self {
-            fields: Vec::new(),
+            entries: Vec::new(),
             index: HashMap::new(),
             merges: Vec::new(),
             key: None,
@@ -39,20 +39,20 @@ impl Fields {
     }
 
     fn place(&self, name: &str) -> Option<usize> {
-        if self.fields.len() > INDEXED {
+        if self.entries.len() > INDEXED {
             return self.index.get(name).copied();
         }
-        self.fields.iter().position(|(key, _)| key == name)
+        self.entries.iter().position(|(key, _)| key == name)
     }
 
     fn push(&mut self, name: String, node: Node) {
-        if self.fields.len() >= INDEXED {
+        if self.entries.len() >= INDEXED {
             if self.index.is_empty() {
-                self.index = self.fields.iter().map(|(key, _)| key.clone()).zip(0..).collect();
+                self.index = self.entries.iter().map(|(key, _)| key.clone()).zip(0..).collect();
             }
-            self.index.insert(name.clone(), self.fields.len());
+            self.index.insert(name.clone(), self.entries.len());
         }
-        self.fields.push((name, node));
+        self.entries.push((name, node));
     }
 
     /// Adds a field. Gives whether it took the place of another.
@@ -69,7 +69,7 @@ impl Fields {
         };
         match reading {
             Reading::Api => {
-                if let Some(field) = self.fields.get_mut(place) {
+                if let Some(field) = self.entries.get_mut(place) {
                     field.1 = node;
                 }
                 Ok(true)
@@ -93,7 +93,8 @@ impl Fields {
         check(&node, reading)?;
         if reading == Reading::Kustomize {
             if !self.merges.is_empty() {
-                return Err(ParseError::new(start(&node), "duplicate merge key"));
+                let at = start(&node);
+                return Err(ParseError::of_reference(at, "duplicate merge key", reading));
             }
             self.merges.push(node);
             return Ok(());
@@ -119,7 +120,7 @@ impl Fields {
                 self.add_missing(node);
             }
         }
-        self.fields
+        self.entries
     }
 
     /// Adds the fields of a merged map that are not there. The first of several maps that has a field counts.
@@ -160,7 +161,10 @@ fn check(node: &Node, reading: Reading) -> Result<(), ParseError> {
     match &node.data {
         Data::Map(_) => Ok(()),
         Data::List(items) if items.iter().all(is_map) => Ok(()),
-        _ => Err(ParseError::new(start(node), not_mergeable(reading, false))),
+        _ => {
+            let reason = not_mergeable(reading, false);
+            Err(ParseError::of_reference(start(node), reason, reading))
+        }
     }
 }
 

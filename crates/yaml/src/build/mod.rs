@@ -145,7 +145,7 @@ impl<'t> Builder<'t> {
             return Err(ParseError::new(at, reason));
         }
         if self.expects_key() {
-            return Err(ParseError::new(at, "invalid map key: a key must be a scalar"));
+            return Err(self.key_of_many(&content, at));
         }
         let anchor = collection.properties.anchor;
         if let Some(name) = anchor {
@@ -196,6 +196,21 @@ impl<'t> Builder<'t> {
         Ok(())
     }
 
+    /// Refuses a collection as a key. kustomize reads only the outermost map into one of strings.
+    fn key_of_many(&self, content: &Content, at: Mark) -> ParseError {
+        let error = ParseError::new(at, "invalid map key: a key must be a scalar");
+        if self.reading != Reading::Kustomize || self.open.len() > 1 {
+            return error;
+        }
+        let kind = if matches!(content, Content::List(_)) {
+            "seq"
+        } else {
+            "map"
+        };
+        let reason = format!("cannot unmarshal !!{kind} into string");
+        error.with_original(ParseError::decoding(at, reason).original().to_owned())
+    }
+
     fn alias(&mut self, name: &str, at: Mark) -> Result<Option<Node>, ParseError> {
         let (node, size) = match self.anchors.get(name) {
             None => {
@@ -204,7 +219,7 @@ impl<'t> Builder<'t> {
             }
             Some(Anchored::Open(_)) => {
                 let reason = format!("anchor '{name}' value contains itself");
-                return Err(ParseError::new(at, reason));
+                return Err(ParseError::of_reference(at, reason, self.reading));
             }
             Some(Anchored::Node(node, size)) => {
                 if self.aliased.saturating_add(*size) > self.limits.aliased {
@@ -222,7 +237,8 @@ impl<'t> Builder<'t> {
             return Ok(None);
         }
         if self.expects_merge() && !matches!(node.data, Data::Map(_)) {
-            return Err(ParseError::new(at, self.not_mergeable(true)));
+            let reason = self.not_mergeable(true);
+            return Err(ParseError::of_reference(at, reason, self.reading));
         }
         self.add(node)
     }
@@ -277,7 +293,8 @@ impl<'t> Builder<'t> {
                     fields.merge(node, self.reading)?;
                 }
                 Some(Key::Name(name)) => {
-                    if fields.set(name, node, self.reading, &self.key_lines)? {
+                    let is_replaced = fields.set(name, node, self.reading, &self.key_lines)?;
+                    if is_replaced {
                         self.key_lines.pop();
                     }
                 }

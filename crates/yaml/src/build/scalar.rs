@@ -22,7 +22,7 @@ enum Tagged<'a> {
     Core(&'a str),
 }
 
-fn tagged<'a>(style: Style, tag: Option<&'a str>, reading: Reading) -> Tagged<'a> {
+fn tagged(style: Style, tag: Option<&str>, reading: Reading) -> Tagged<'_> {
     let tag = tag.filter(|tag| *tag != "!" || reading != Reading::Kustomize);
     match tag.map(|tag| tag.strip_prefix(CORE).or_else(|| tag.strip_prefix("!!"))) {
         None if style == Style::Plain => Tagged::Plain,
@@ -74,7 +74,7 @@ impl<'t> Builder<'t> {
             Resolved::Integer(value) => Data::Number(Number::written(&text, value)),
             Resolved::Float(value) => match Number::of_float(value) {
                 Some(value) => Data::Number(Number::written(&text, value)),
-                None => return Err(ParseError::new(at, format!("JSON has no number {text}"))),
+                None => return Err(no_number(&text, value, at)),
             },
         })
     }
@@ -95,8 +95,10 @@ impl<'t> Builder<'t> {
             Tagged::Plain => resolve::plain(&text, self.reading),
             Tagged::Core(name) => core(name, &text, self.reading, at)?,
         };
-        let unsupported =
-            |kind: &str| ParseError::new(at, format!("unsupported map key of type: {kind}: {text}"));
+        let unsupported = |kind: &str| {
+            let original = format!("unsupported map key of type: {kind}");
+            ParseError::new(at, format!("{original}: {text}")).with_original(original)
+        };
         match resolved {
             Resolved::Text | Resolved::Timestamp(_) => Ok(text.into_owned()),
             Resolved::Bool(value) => Ok(value.to_string()),
@@ -121,6 +123,18 @@ impl<'t> Builder<'t> {
             }
         }
     }
+}
+
+fn no_number(text: &str, value: f64, at: Mark) -> ParseError {
+    let name = if value.is_nan() {
+        "NaN"
+    } else if value > 0.0 {
+        "+Inf"
+    } else {
+        "-Inf"
+    };
+    ParseError::new(at, format!("JSON has no number {text}"))
+        .with_original(format!("json: unsupported value: {name}"))
 }
 
 /// Reads a scalar with a tag of YAML's own.

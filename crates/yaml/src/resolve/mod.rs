@@ -128,7 +128,7 @@ fn float(text: &str) -> Resolved {
         .windows(3)
         .filter(|window| matches!(window, [before, b'_', after] if before.is_ascii_digit() && after.is_ascii_digit()))
         .count();
-    if between_digits != bytes.iter().filter(|byte| **byte == b'_').count() {
+    if between_digits != text.matches('_').count() {
         return Resolved::Text;
     }
     match text.replace('_', "").parse::<f64>() {

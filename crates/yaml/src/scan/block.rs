@@ -39,12 +39,10 @@ impl<'t> Scanner<'t> {
         let mut after_blank = false;
         while self.reader.column() == indent && !self.reader.is_end() {
             let is_blank = self.reader.is_blank();
+            let is_folded = style == Style::Folded && !after_blank && !is_blank;
             match breaks.first {
-                Some('\n') if style == Style::Folded && !after_blank && !is_blank => {
-                    if breaks.rest.is_empty() {
-                        text.push(' ');
-                    }
-                }
+                Some('\n') if is_folded && breaks.rest.is_empty() => text.push(' '),
+                Some('\n') if is_folded => {}
                 Some(first) => text.push(first),
                 None => {}
             }

@@ -29,7 +29,7 @@ impl SimpleKey {
     }
 }
 
-impl<'t> Scanner<'t> {
+impl Scanner<'_> {
     /// Remembers that what comes next may be a key, and that nothing more may be one until that is allowed again.
     pub(super) fn save_key(&mut self) -> Result<(), Fault> {
         if self.simple_key_allowed {

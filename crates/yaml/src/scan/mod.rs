@@ -31,6 +31,7 @@ fn level(indent: isize) -> usize {
 
 /// Finds the tokens of a text that holds no control characters.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "they are independent")]
 pub(crate) struct Scanner<'t> {
     reader: Reader<'t>,
     tokens: VecDeque<Token<'t>>,

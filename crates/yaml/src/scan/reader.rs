@@ -78,9 +78,8 @@ impl<'t> Reader<'t> {
     #[inline]
     pub(super) fn break_length(&self, at: usize) -> usize {
         match self.byte(at) {
-            b'\n' => 1,
             b'\r' if self.byte(at + 1) == b'\n' => 2,
-            b'\r' => 1,
+            b'\n' | b'\r' => 1,
             0xc2 if self.byte(at + 1) == 0x85 => 2,
             0xe2 if self.byte(at + 1) == 0x80 && matches!(self.byte(at + 2), 0xa8 | 0xa9) => 3,
             _ => 0,

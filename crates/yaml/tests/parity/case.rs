@@ -37,7 +37,7 @@ impl Case {
             "kustomize" => read(&self.text, Reading::Kustomize, documents),
             // An alias has a place of its own there.
             "places" if self.text.contains(['*', '<']) => return None,
-            "places" => read(&self.text, Reading::Kustomize, places),
+            "places" => read(&self.text, Reading::Kustomize, |nodes| places(&nodes)),
             other => return Some(format!("unknown kind {other}")),
         };
         match (ours, &self.answer) {
@@ -114,7 +114,7 @@ fn documents(nodes: Vec<Node>) -> Value {
         .collect()
 }
 
-fn places(nodes: Vec<Node>) -> Value {
+fn places(nodes: &[Node]) -> Value {
     fn place(node: &Node, all: &mut Vec<Value>) {
         all.push(json!([node.line, node.column]));
         match &node.data {
@@ -124,7 +124,9 @@ fn places(nodes: Vec<Node>) -> Value {
         }
     }
     let mut all = Vec::new();
-    nodes.iter().for_each(|node| place(node, &mut all));
+    for node in nodes {
+        place(node, &mut all);
+    }
     Value::Array(all)
 }
 

@@ -304,12 +304,12 @@ impl Writer<'_> {
             2 | 3 => {
                 let text = self.random.string().replace('\'', "''");
                 let text = self.folded(&text, indent);
-                self.text.push_str(&format!("'{text}'"));
+                self.text.extend(["'", &text, "'"]);
             }
             4 | 5 => {
                 let text = self.random.string().replace('"', "\\\"");
                 let text = self.folded(&text, indent);
-                self.text.push_str(&format!("\"{text}\""));
+                self.text.extend(["\"", &text, "\""]);
             }
             6 | 7 if !in_flow => self.literal(indent),
             8 => {

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::case::Case;
 
 /// How many of the texts that both refuse are refused in other words.
-const OTHER_MESSAGES: usize = 0;
+const OTHER_MESSAGES: usize = 41;
 
 /// Texts that are read in another way, with the reading; docs/deviations.md says why. All else must be equal.
 const DIFFERENT: &[(&str, &str)] = &[

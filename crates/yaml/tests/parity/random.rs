@@ -135,7 +135,7 @@ const PIECES: &[&str] = &[
     "key: value # comment",
 ];
 
-/// A source of choices: SplitMix64.
+/// A source of choices: `SplitMix64`.
 #[derive(Debug)]
 pub struct Random(u64);
 

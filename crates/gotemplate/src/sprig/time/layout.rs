@@ -29,8 +29,7 @@ pub(super) enum Chunk {
     Offset {
         is_iso: bool,
         colon: bool,
-        seconds: bool,
-        short: bool,
+        end: OffsetEnd,
     },
     Fraction {
         digits: usize,
@@ -39,13 +38,16 @@ pub(super) enum Chunk {
     },
 }
 
-const fn offset(is_iso: bool, colon: bool, seconds: bool, short: bool) -> Chunk {
-    Chunk::Offset {
-        is_iso,
-        colon,
-        seconds,
-        short,
-    }
+/// What an offset ends with.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum OffsetEnd {
+    Hours,
+    Minutes,
+    Seconds,
+}
+
+const fn offset(is_iso: bool, colon: bool, end: OffsetEnd) -> Chunk {
+    Chunk::Offset { is_iso, colon, end }
 }
 
 /// Pieces of layouts, the longer before those that start alike.
@@ -73,16 +75,16 @@ const CHUNKS: &[(&str, Chunk)] = &[
     ("5", Chunk::Second),
     ("PM", Chunk::UpperPm),
     ("pm", Chunk::LowerPm),
-    ("-070000", offset(false, false, true, false)),
-    ("-07:00:00", offset(false, true, true, false)),
-    ("-0700", offset(false, false, false, false)),
-    ("-07:00", offset(false, true, false, false)),
-    ("-07", offset(false, false, false, true)),
-    ("Z070000", offset(true, false, true, false)),
-    ("Z07:00:00", offset(true, true, true, false)),
-    ("Z0700", offset(true, false, false, false)),
-    ("Z07:00", offset(true, true, false, false)),
-    ("Z07", offset(true, false, false, true)),
+    ("-070000", offset(false, false, OffsetEnd::Seconds)),
+    ("-07:00:00", offset(false, true, OffsetEnd::Seconds)),
+    ("-0700", offset(false, false, OffsetEnd::Minutes)),
+    ("-07:00", offset(false, true, OffsetEnd::Minutes)),
+    ("-07", offset(false, false, OffsetEnd::Hours)),
+    ("Z070000", offset(true, false, OffsetEnd::Seconds)),
+    ("Z07:00:00", offset(true, true, OffsetEnd::Seconds)),
+    ("Z0700", offset(true, false, OffsetEnd::Minutes)),
+    ("Z07:00", offset(true, true, OffsetEnd::Minutes)),
+    ("Z07", offset(true, false, OffsetEnd::Hours)),
 ];
 
 /// What is before the next piece, the piece, and what is behind it.

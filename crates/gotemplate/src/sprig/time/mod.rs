@@ -6,7 +6,7 @@ mod parse;
 
 pub(super) use duration::{duration_text, parse_duration};
 
-use layout::{Chunk, next_chunk};
+use layout::{Chunk, OffsetEnd, next_chunk};
 
 /// A `time.Time`: an instant, and the offset in which it is shown.
 #[derive(Debug, Clone)]
@@ -216,15 +216,10 @@ impl Time {
             Chunk::Year => format!("{:02}", civil.year.rem_euclid(100)),
             Chunk::UpperPm => if civil.hour >= 12 { "PM" } else { "AM" }.to_owned(),
             Chunk::LowerPm => if civil.hour >= 12 { "pm" } else { "am" }.to_owned(),
-            Chunk::Zone if self.zone.is_empty() => self.offset_text(false, false, false),
+            Chunk::Zone if self.zone.is_empty() => self.offset_text(false, OffsetEnd::Minutes),
             Chunk::Zone => self.zone.clone(),
             Chunk::Offset { is_iso: true, .. } if self.offset == 0 => "Z".to_owned(),
-            Chunk::Offset {
-                colon,
-                seconds,
-                short,
-                ..
-            } => self.offset_text(colon, seconds, short),
+            Chunk::Offset { colon, end, .. } => self.offset_text(colon, end),
             Chunk::Fraction {
                 digits,
                 trimmed,
@@ -245,18 +240,18 @@ impl Time {
         text.push_str(&formatted);
     }
 
-    fn offset_text(&self, colon: bool, seconds: bool, short: bool) -> String {
+    fn offset_text(&self, colon: bool, end: OffsetEnd) -> String {
         let sign = if self.offset < 0 { '-' } else { '+' };
         let offset = self.offset.abs();
         let separator = if colon { ":" } else { "" };
-        let mut text = format!("{sign}{:02}", offset / 3600);
-        if !short {
-            text.push_str(&format!("{separator}{:02}", offset / 60 % 60));
+        let (hours, minutes, seconds) = (offset / 3600, offset / 60 % 60, offset % 60);
+        match end {
+            OffsetEnd::Hours => format!("{sign}{hours:02}"),
+            OffsetEnd::Minutes => format!("{sign}{hours:02}{separator}{minutes:02}"),
+            OffsetEnd::Seconds => {
+                format!("{sign}{hours:02}{separator}{minutes:02}{separator}{seconds:02}")
+            }
         }
-        if seconds {
-            text.push_str(&format!("{separator}{:02}", offset % 60));
-        }
-        text
     }
 
     /// `time.ParseInLocation(layout, text, time.UTC)`

@@ -1,6 +1,6 @@
 //! Reading times.
 
-use super::layout::{Chunk, next_chunk};
+use super::layout::{Chunk, OffsetEnd, next_chunk};
 use super::{MONTHS, Time, WEEKDAYS, civil_from_days, days_from_civil};
 use crate::quote::quoted;
 
@@ -159,17 +159,12 @@ impl<'t> Parser<'t> {
                 *text = text.get(2..).unwrap_or_default();
             }
             Chunk::Zone => self.zone(text)?,
-            Chunk::Offset {
-                is_iso,
-                colon,
-                seconds,
-                short,
-            } => {
+            Chunk::Offset { is_iso, colon, end } => {
                 if is_iso && let Some(rest) = text.strip_prefix('Z') {
                     *text = rest;
                     self.fields.is_utc = true;
                 } else {
-                    self.fields.offset = Some(read_offset(text, colon, seconds, short)?);
+                    self.fields.offset = Some(read_offset(text, colon, end)?);
                 }
             }
             Chunk::Fraction { digits, trimmed, .. } => {
@@ -255,7 +250,7 @@ impl<'t> Parser<'t> {
         let zone = match (&fields.zone, fields.offset) {
             _ if fields.is_utc => "UTC".to_owned(),
             (Some(zone), _) => zone.clone(),
-            (None, Some(0)) | (None, None) => "UTC".to_owned(),
+            (None, Some(0) | None) => "UTC".to_owned(),
             (None, Some(_)) => String::new(),
         };
         Ok(Time {
@@ -328,7 +323,7 @@ fn named(text: &mut &str, names: &[&str], length: usize) -> Result<i64, Mismatch
     Err(Mismatch::Bad)
 }
 
-fn read_offset(text: &mut &str, colon: bool, seconds: bool, short: bool) -> Result<i64, Mismatch> {
+fn read_offset(text: &mut &str, colon: bool, end: OffsetEnd) -> Result<i64, Mismatch> {
     let mut rest = *text;
     let sign = match rest.chars().next() {
         Some('+') => 1,
@@ -340,8 +335,8 @@ fn read_offset(text: &mut &str, colon: bool, seconds: bool, short: bool) -> Resu
     if offset > 24 * 3600 {
         return Err(Mismatch::OutOfRange("time zone offset hour"));
     }
-    for (is_there, unit) in [(!short, 60), (seconds, 1)] {
-        if is_there {
+    for (part, unit) in [(OffsetEnd::Minutes, 60), (OffsetEnd::Seconds, 1)] {
+        if part <= end {
             if colon {
                 rest = rest.strip_prefix(':').ok_or(Mismatch::Bad)?;
             }
