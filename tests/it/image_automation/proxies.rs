@@ -44,6 +44,9 @@ async fn a_registry_is_asked_through_the_proxy_of_a_secret() {
     }
 }
 
+/// Of a Secret: its name, its data, the reason and the message that it leads to.
+type Case<'c> = (&'c str, &'c [(&'c str, &'c str)], &'c str, String);
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_wrong_with_a_proxy_is_told_without_its_password() {
     let fixture = Fixture::start("proxies-wrong").await;
@@ -53,7 +56,6 @@ async fn what_is_wrong_with_a_proxy_is_told_without_its_password() {
     let working = Proxy::http();
     let nobody = format!("http://{}", unused_address());
     let options = format!("failed to configure authentication options: secret '{namespace}/");
-    type Case<'c> = (&'c str, &'c [(&'c str, &'c str)], &'c str, String);
     let cases: [Case<'_>; 5] = [
         (
             "no-address",
