@@ -86,8 +86,11 @@ impl Provider {
             Self::Aws => (aws(registry), AWS_PATTERN.to_owned()),
             Self::Azure => match &environment.azure_cloud {
                 Some(cloud) => {
-                    let is_own =
-                        registry.ends_with(&cloud.registry_suffix) && registry != cloud.registry_suffix;
+                    // With or without a dot before it, the suffix is that of a whole name.
+                    let suffix = cloud.registry_suffix.trim_start_matches('.');
+                    let is_own = registry
+                        .strip_suffix(suffix)
+                        .is_some_and(|rest| rest.len() > 1 && rest.ends_with('.'));
                     (azure_if(registry, is_own), format!("*{}", cloud.registry_suffix))
                 }
                 None => (azure_if(registry, is_azure(registry)), AZURE_PATTERN.to_owned()),

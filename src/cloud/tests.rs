@@ -379,7 +379,7 @@ async fn a_credential_that_the_registry_does_not_take_is_replaced() {
     let first = clouds.credential(&access, ECR).await.unwrap();
     clouds.credential(&access, ECR).await.unwrap();
     assert_eq!(service.lines().len(), 1);
-    clouds.reject(&first).await;
+    clouds.reject(&first);
     clouds.credential(&access, ECR).await.unwrap();
     assert_eq!(service.lines().len(), 2);
 }

@@ -227,10 +227,13 @@ impl CloudTokens {
     }
 
     /// Forgets a credential that the registry does not take, so that the next request asks for another.
-    pub async fn reject(&self, rejected: &Credential) {
+    pub fn reject(&self, rejected: &Credential) {
         let slots: Vec<Slot> = self.slots().values().map(Arc::clone).collect();
         for slot in slots {
-            let mut kept = slot.lock().await;
+            // One that is locked is being made or used right now; it is rejected the next time.
+            let Ok(mut kept) = slot.try_lock() else {
+                continue;
+            };
             if kept
                 .as_ref()
                 .is_some_and(|kept| kept.outcome.as_ref() == Ok(rejected))

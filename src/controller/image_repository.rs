@@ -125,7 +125,16 @@ impl Reconciler for ImageRepositoryReconciler {
                 }
                 attempt.progress(text);
                 let access = self.access(&repository).await?;
-                let max_age = longest_age(reason, interval);
+                // A list that the status has overtaken must not come into force again.
+                let stored = stored.filter(|_| has_list);
+                // A second look at a list that is doubted must not find the answer of the first.
+                let is_doubted = stored.as_ref().is_some_and(|stored| stored.held.is_some())
+                    || self.tags.is_suspect(&attempt.key);
+                let max_age = if is_doubted {
+                    Duration::ZERO
+                } else {
+                    longest_age(reason, interval)
+                };
                 let (stored, asked_at) = self.scan(attempt, &image, &access, (stored, max_age)).await?;
                 // Objects that shared a list stay in step, and share the next one too.
                 observe(&mut attempt.status, &stored, asked_at);
@@ -167,7 +176,10 @@ impl ImageRepositoryReconciler {
         interval: Duration,
     ) -> ScanDecision {
         let is_restored = stored.is_some_and(|stored| stored.is_restored);
-        if decision != ScanDecision::Now(ScanReason::Interval) || !is_restored {
+        // What failed before is not known to work again until it was tried.
+        let has_failed = outcome::find(&attempt.status.conditions, ConditionType::Ready)
+            .is_some_and(|ready| ready.status == "False");
+        if decision != ScanDecision::Now(ScanReason::Interval) || !is_restored || has_failed {
             return decision;
         }
         let turn = (interval / 10)

@@ -66,7 +66,13 @@ impl SecretWaits {
         if inner.seen.len() >= MAX_SEEN {
             inner.seen.clear();
         }
-        inner.seen.insert(secret.clone(), version.map(str::to_owned));
+        let before = inner.seen.insert(secret.clone(), version.map(str::to_owned));
+        // Whoever reads the new version first must not keep the others from noticing it.
+        if before.is_some_and(|before| before.as_deref() != version) {
+            for waiting in inner.waiting.remove(secret).unwrap_or_default() {
+                waiting.queue.wake(&waiting.object);
+            }
+        }
     }
 
     /// An object waits for a change of these Secrets from now on, instead of those before. It waits for nothing without any.

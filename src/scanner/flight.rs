@@ -42,23 +42,27 @@ pub(super) struct Landed {
     pub(super) outcome: Result<Listed, ScanError>,
     /// The version that the request named, and that the list still has when the outcome says so.
     pub(super) unless: Option<ListVersion>,
+    /// How long it was waited for.
+    pub(super) patience: Duration,
     pub(super) began: Instant,
     pub(super) ended: Instant,
 }
 
 impl Landed {
-    /// The outcome for somebody who came at `arrival`, takes a list that was asked for `max_age` before that, and has the
-    /// version `known`; `None` if it is no answer for them.
+    /// The outcome for somebody who came at `arrival`, takes a list that was asked for `max_age` before that, waits
+    /// as long as `patience`, and has the version `known`; `None` if it is no answer for them.
     ///
     /// A failure is for those who waited for it: each of them asking again would take as long as it took once.
     pub(super) fn for_caller(
         &self,
         arrival: Instant,
-        max_age: Duration,
+        (max_age, patience): (Duration, Duration),
         known: Option<&ListVersion>,
     ) -> Option<Result<Listed, ScanError>> {
         let is_fresh = self.began + max_age.min(LONGEST_REUSE) >= arrival;
         match &self.outcome {
+            // Somebody with more patience may get an answer.
+            Err(ScanError::Timeout { .. }) if self.patience < patience => None,
             Err(err) => (self.ended >= arrival).then(|| Err(err.clone())),
             Ok(_) if !is_fresh => None,
             // They did not change for those who have the same version; the list itself is not here.
@@ -119,6 +123,7 @@ mod tests {
         Landed {
             outcome,
             unless: None,
+            patience: Duration::from_secs(5),
             began: start + Duration::from_secs(10),
             ended: start + Duration::from_secs(11),
         }
@@ -133,7 +138,11 @@ mod tests {
             ..landed(start, Ok(Listed::Unchanged { asked_at }))
         };
         // It is no list, so it serves nobody without the version.
-        assert!(listed.for_caller(start, Duration::ZERO, None).is_none());
+        assert!(
+            listed
+                .for_caller(start, (Duration::ZERO, Duration::ZERO), None)
+                .is_none()
+        );
         let error = ScanError::InvalidResponse {
             image: "i".to_owned(),
             host: "h".to_owned(),
@@ -143,7 +152,7 @@ mod tests {
         let serves = |landed: &Landed, at: u64, max_age: u64| {
             let arrival = start + Duration::from_secs(at);
             landed
-                .for_caller(arrival, Duration::from_secs(max_age), None)
+                .for_caller(arrival, (Duration::from_secs(max_age), Duration::ZERO), None)
                 .is_some()
         };
         assert!(serves(&failed, 11, 0), "who waited for it");

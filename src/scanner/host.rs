@@ -233,11 +233,13 @@ impl Host {
         if let Some(said) = said {
             let resets = now + said.resets_in.min(MAX_PAUSE);
             // Requests that are under way are not in the answer's number yet; those of a time that is over do not count.
-            let remaining = match limit.budget {
-                Some((own, known)) if known > now => own.min(said.remaining),
-                _ => said.remaining,
-            };
-            limit.budget = Some((remaining, resets));
+            // Times are whole seconds, so the same end can be said a little later each time.
+            limit.budget = Some(match limit.budget {
+                Some((own, known)) if known > now && resets <= known + Duration::from_secs(2) => {
+                    (own.min(said.remaining), known)
+                }
+                _ => (said.remaining, resets),
+            });
         }
     }
 

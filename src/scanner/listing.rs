@@ -13,7 +13,7 @@ use super::challenge::next_page;
 use super::exchange::{Answer, Operation, Want};
 use super::host::Paging;
 use super::registry::{KnownTag, ListVersion, TagList};
-use super::tag_page::{InvalidPage, SeenTags, TagBuffer, TagPage};
+use super::tag_page::{InvalidPage, MAX_KNOWN, SeenTags, TagBuffer, TagPage};
 
 /// The page size that is asked for where a registry does not give the whole list at once; also Flux's.
 const PAGE_SIZE: usize = 1000;
@@ -236,7 +236,8 @@ impl Progress {
         self.pages += 1;
         self.bytes += bytes as u64;
         self.illegal = self.illegal.saturating_add(page.illegal);
-        self.known.extend(page.known);
+        let room = MAX_KNOWN.saturating_sub(self.known.len());
+        self.known.extend(page.known.into_iter().take(room));
         let added = if self.pages == 1 {
             page.tags.len()
         } else {

@@ -249,7 +249,7 @@ impl Registry {
         let mut landed = flight.lock().await;
         if let Some(outcome) = landed
             .as_ref()
-            .and_then(|landed| landed.for_caller(arrival, ask.max_age, ask.known))
+            .and_then(|landed| landed.for_caller(arrival, (ask.max_age, access.timeout), ask.known))
         {
             return outcome;
         }
@@ -265,7 +265,7 @@ impl Registry {
             host.note_slow_list();
         }
         if matches!(outcome, Err(ScanError::Unauthorized { .. })) {
-            self.reject(access, credential.as_ref()).await;
+            self.reject(access, credential.as_ref());
         }
         let outcome = outcome.map(|list| match list {
             Some(list) => Listed::New(Arc::new(list)),
@@ -274,6 +274,7 @@ impl Registry {
         *landed = Some(Landed {
             outcome: outcome.clone(),
             unless: ask.known.cloned(),
+            patience: access.timeout,
             began,
             ended: Instant::now(),
         });
@@ -341,7 +342,7 @@ impl Registry {
     }
 
     /// Forgets a credential of a cloud that the registry does not take: it may have been revoked.
-    async fn reject(&self, access: &Access, credential: Option<&Credential>) {
+    fn reject(&self, access: &Access, credential: Option<&Credential>) {
         if let (Some(_), Some(clouds), Some(Credential::Basic { username, password })) =
             (&access.cloud, &self.clouds, credential)
         {
@@ -349,7 +350,7 @@ impl Registry {
                 username: username.clone(),
                 password: password.clone(),
             };
-            clouds.reject(&rejected).await;
+            clouds.reject(&rejected);
         }
     }
 

@@ -262,20 +262,118 @@ impl Visitor<'_> for NextTag<'_> {
 #[derive(Default)]
 struct Manifests(Vec<KnownTag>);
 
-/// One of them; the times are numbers in strings.
-#[derive(Deserialize)]
-struct Uploaded {
-    #[serde(default)]
-    tag: Vec<String>,
-    #[serde(default, rename = "timeUploadedMs")]
-    time: String,
+/// How many of them are kept, and how many tags of each: a list of this kind costs many times as much memory as text.
+pub(super) const MAX_KNOWN: usize = 100_000;
+const MAX_TAGS_OF_ONE: usize = 1_000;
+
+/// Takes any other value for nothing.
+macro_rules! nothing_else {
+    ($value:ty) => {
+        fn visit_unit<E>(self) -> Result<$value, E> {
+            Ok(<$value>::default())
+        }
+
+        fn visit_bool<E>(self, _: bool) -> Result<$value, E> {
+            Ok(<$value>::default())
+        }
+
+        fn visit_i64<E>(self, _: i64) -> Result<$value, E> {
+            Ok(<$value>::default())
+        }
+
+        fn visit_u64<E>(self, _: u64) -> Result<$value, E> {
+            Ok(<$value>::default())
+        }
+
+        fn visit_f64<E>(self, _: f64) -> Result<$value, E> {
+            Ok(<$value>::default())
+        }
+    };
 }
 
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Lenient {
-    Known(Uploaded),
-    Other(IgnoredAny),
+/// One of them; the times are numbers in strings. Read value by value, so that no part of it is ever kept whole.
+#[derive(Default)]
+struct Uploaded {
+    tags: Vec<String>,
+    time: Option<String>,
+}
+
+impl<'de> Deserialize<'de> for Uploaded {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct UploadedVisitor;
+        impl<'de> Visitor<'de> for UploadedVisitor {
+            type Value = Uploaded;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("anything")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Uploaded, A::Error> {
+                let mut uploaded = Uploaded::default();
+                while let Some(key) = map.next_key::<String>()? {
+                    match key.as_str() {
+                        "tag" => uploaded.tags = map.next_value::<Texts>()?.0,
+                        "timeUploadedMs" => uploaded.time = map.next_value::<Texts>()?.0.pop(),
+                        _ => drop(map.next_value::<IgnoredAny>()?),
+                    }
+                }
+                Ok(uploaded)
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Uploaded, A::Error> {
+                while sequence.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(Uploaded::default())
+            }
+
+            fn visit_str<E>(self, _: &str) -> Result<Uploaded, E> {
+                Ok(Uploaded::default())
+            }
+
+            nothing_else!(Uploaded);
+        }
+        deserializer.deserialize_any(UploadedVisitor)
+    }
+}
+
+/// A text, or the first texts of a list.
+#[derive(Default)]
+struct Texts(Vec<String>);
+
+impl<'de> Deserialize<'de> for Texts {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct TextsVisitor;
+        impl<'de> Visitor<'de> for TextsVisitor {
+            type Value = Texts;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("anything")
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Texts, E> {
+                Ok(Texts(vec![text.to_owned()]))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Texts, A::Error> {
+                let mut texts = Vec::new();
+                while texts.len() < MAX_TAGS_OF_ONE {
+                    match sequence.next_element::<Texts>()? {
+                        Some(more) => texts.extend(more.0),
+                        None => return Ok(Texts(texts)),
+                    }
+                }
+                while sequence.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(Texts(texts))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Texts, A::Error> {
+                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                Ok(Texts::default())
+            }
+
+            nothing_else!(Texts);
+        }
+        deserializer.deserialize_any(TextsVisitor)
+    }
 }
 
 impl<'de> Deserialize<'de> for Manifests {
@@ -291,26 +389,20 @@ impl<'de> Deserialize<'de> for Manifests {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Manifests, A::Error> {
                 let mut known = Vec::new();
                 // One at a time: all of them together are many times as large as the list.
-                while let Some((digest, manifest)) = map.next_entry::<String, Lenient>()? {
-                    let Lenient::Known(manifest) = manifest else {
-                        continue;
-                    };
+                while let Some((digest, manifest)) = map.next_entry::<String, Uploaded>()? {
                     if !is_digest(&digest) {
                         continue;
                     }
-                    let milliseconds = manifest.time.parse().ok().filter(|time| *time > 0);
-                    let uploaded = milliseconds.and_then(|time: i64| Timestamp::from_millisecond(time).ok());
-                    known.extend(
-                        manifest
-                            .tag
-                            .into_iter()
-                            .filter(|tag| is_tag(tag))
-                            .map(|tag| KnownTag {
-                                tag: tag.into(),
-                                digest: digest.as_str().into(),
-                                uploaded,
-                            }),
-                    );
+                    let milliseconds = manifest.time.and_then(|time| time.parse::<i64>().ok());
+                    let milliseconds = milliseconds.filter(|time| *time > 0);
+                    let uploaded = milliseconds.and_then(|time| Timestamp::from_millisecond(time).ok());
+                    let tags = manifest.tags.into_iter().filter(|tag| is_tag(tag));
+                    let room = MAX_KNOWN.saturating_sub(known.len());
+                    known.extend(tags.take(room).map(|tag| KnownTag {
+                        tag: tag.into(),
+                        digest: digest.as_str().into(),
+                        uploaded,
+                    }));
                 }
                 Ok(Manifests(known))
             }
@@ -320,29 +412,11 @@ impl<'de> Deserialize<'de> for Manifests {
                 Ok(Manifests::default())
             }
 
-            fn visit_unit<E>(self) -> Result<Manifests, E> {
-                Ok(Manifests::default())
-            }
-
-            fn visit_bool<E>(self, _: bool) -> Result<Manifests, E> {
-                Ok(Manifests::default())
-            }
-
-            fn visit_i64<E>(self, _: i64) -> Result<Manifests, E> {
-                Ok(Manifests::default())
-            }
-
-            fn visit_u64<E>(self, _: u64) -> Result<Manifests, E> {
-                Ok(Manifests::default())
-            }
-
-            fn visit_f64<E>(self, _: f64) -> Result<Manifests, E> {
-                Ok(Manifests::default())
-            }
-
             fn visit_str<E>(self, _: &str) -> Result<Manifests, E> {
                 Ok(Manifests::default())
             }
+
+            nothing_else!(Manifests);
         }
         deserializer.deserialize_any(ManifestsVisitor)
     }

@@ -135,18 +135,21 @@ impl Keeper {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         let Inner { file, written } = &mut *inner;
         if file.is_none() {
-            // Everything is written anew: it is all in memory.
-            written.clear();
-            match std::fs::remove_file(&self.path) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
-                _ => {}
-            }
-            *file = Some(TagFile::open(&self.path)?.0);
+            // What the file has now is read again; one that is broken is moved aside. It is never removed before another is
+            // there: on a full disk that would lose what was kept well.
+            let (opened, restored) = TagFile::open(&self.path)?;
+            let shared = restored.into_iter().map(|(key, read)| {
+                let own = store.get(&key).filter(|own| own.keeps_what(&read));
+                (key, own.unwrap_or(read))
+            });
+            *written = shared.collect();
+            *file = Some(opened);
             let stored = store.stored.read().unwrap_or_else(PoisonError::into_inner);
             let all: Vec<ObjectKey> = stored.keys().cloned().collect();
             drop(stored);
             let mut changed = store.changed.lock().unwrap_or_else(PoisonError::into_inner);
             changed.extend(all);
+            changed.extend(written.keys().cloned());
         }
         let keys = std::mem::take(&mut *store.changed.lock().unwrap_or_else(PoisonError::into_inner));
         let changes: Vec<Change> = keys

@@ -147,6 +147,13 @@ impl TagStore {
         suspects.insert(repository.clone())
     }
 
+    /// Whether the first list of a repository waits for a second scan.
+    #[must_use]
+    pub fn is_suspect(&self, repository: &ObjectKey) -> bool {
+        let suspects = self.suspects.read().unwrap_or_else(PoisonError::into_inner);
+        suspects.contains(repository)
+    }
+
     /// Replaces what is stored for a repository.
     pub fn put(&self, repository: &ObjectKey, mut tags: StoredTags) {
         tags.tags = self.share(tags.tags);

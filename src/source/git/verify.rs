@@ -2,7 +2,7 @@
 
 use fluxbot_api::Reason;
 use fluxbot_api::source::GitVerificationMode;
-use fluxbot_git::{ReadError, RefName, Snapshot, TrustedKeys, VerifyError};
+use fluxbot_git::{ReadError, RefName, TrustedKeys, VerifyError};
 
 use super::Found;
 use crate::http::SecretData;
@@ -81,7 +81,7 @@ impl Verification {
         let mut lines = Vec::new();
         if tag {
             let name = found.tag.as_ref().ok_or(Unverified::NoTag)?;
-            lines.push(self.check_tag(&found.snapshot, name)?);
+            lines.push(self.check_tag(found, name)?);
         }
         if head {
             let commit = found.commit.to_string();
@@ -96,7 +96,8 @@ impl Verification {
         Ok(format!("verified signature of{}", lines.concat()))
     }
 
-    fn check_tag(&self, snapshot: &Snapshot, name: &RefName) -> Result<String, Unverified> {
+    fn check_tag(&self, found: &Found, name: &RefName) -> Result<String, Unverified> {
+        let snapshot = &found.snapshot;
         let short = name.short();
         let reference = snapshot.references().find(|reference| reference.name == *name);
         // A tag without an object of its own is only a name.
@@ -108,6 +109,12 @@ impl Verification {
         };
         let tag = format!("{short}@{}", reference.id);
         let signed = snapshot.signed_tag(&reference.id)?;
+        // The server says which commit a tag leads to; only what is signed counts.
+        if snapshot.peel(&reference.id)?.id != found.commit {
+            let problem = format!("it does not lead to commit {}, as the server says", found.commit);
+            let id = reference.id;
+            return Err(ReadError::Malformed { id, problem }.into());
+        }
         if !signed.is_signed() {
             return Err(Unverified::TagNotSigned { tag });
         }

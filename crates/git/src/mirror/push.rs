@@ -141,7 +141,10 @@ impl Mirror {
             state.release();
             report?
         };
-        self.judge(&mut state, updates, &report)?;
+        let judged = self.judge(&mut state, updates, &report);
+        // To judge may have listed the references again, on a session that does not last.
+        state.release();
+        judged?;
         if self.keep(&mut state, updates, commits).is_err() {
             // The push is done; what it brought will be fetched instead.
             self.damaged.store(true, Ordering::Relaxed);

@@ -108,6 +108,22 @@ pub(super) fn verify(
     if !matches!(signature.typ(), Some(SignatureType::Binary | SignatureType::Text)) {
         return Err(unreadable);
     }
+    // RFC 9580, 9.5: the others can be forged.
+    if !matches!(
+        signature.hash_alg(),
+        Some(
+            HashAlgorithm::Sha224
+                | HashAlgorithm::Sha256
+                | HashAlgorithm::Sha384
+                | HashAlgorithm::Sha512
+                | HashAlgorithm::Sha3_256
+                | HashAlgorithm::Sha3_512
+        )
+    ) {
+        return Err(Mismatch::NoKey {
+            reason: " (the signature uses an unsafe hash function)",
+        });
+    }
     let mut reason = "";
     let mut any = false;
     for ring in rings {
@@ -191,15 +207,20 @@ fn check_primary(key: &SignedPublicKey, now: u32) -> Result<(), &'static str> {
     if revocations.any(|revocation| revocation.verify_key(primary).is_ok()) {
         return Err(" (the key is revoked)");
     }
-    let own = self_signature(key).ok_or(" (the key has no valid signature by itself)")?;
-    if is_over(Some(primary.created_at()), own.key_expiration_time(), now) {
+    let own = self_signatures(key);
+    if own.is_empty() {
+        return Err(" (the key has no valid signature by itself)");
+    }
+    let is_expired = |own: &&Signature| is_over(Some(primary.created_at()), own.key_expiration_time(), now);
+    if own.iter().any(is_expired) {
         return Err(" (the key is expired)");
     }
     Ok(())
 }
 
-/// The newest signature with which the primary key speaks about itself.
-fn self_signature(key: &SignedPublicKey) -> Option<&Signature> {
+/// The newest signatures with which the primary key speaks about itself: of its users, and of the key alone. One kind may
+/// say what the other leaves out, so both count.
+fn self_signatures(key: &SignedPublicKey) -> Vec<&Signature> {
     let primary = &key.primary_key;
     let direct = key
         .details
@@ -221,14 +242,16 @@ fn self_signature(key: &SignedPublicKey) -> Option<&Signature> {
                     .is_ok()
         })
     });
-    users
-        .chain(direct)
-        .max_by_key(|signature| seconds(signature.created()))
+    let newest = |signature: &&Signature| seconds(signature.created());
+    let newest_of_both = [users.max_by_key(newest), direct.max_by_key(newest)];
+    newest_of_both.into_iter().flatten().collect()
 }
 
 fn primary_may_sign(key: &SignedPublicKey) -> bool {
     // A key that says nothing about its use may do everything, as those of old programs do.
-    self_signature(key).is_some_and(|own| own.key_flags().sign() || own.key_flags() == KeyFlags::default())
+    let own = self_signatures(key);
+    let says_nothing = !own.is_empty() && own.iter().all(|own| own.key_flags() == KeyFlags::default());
+    says_nothing || own.iter().any(|own| own.key_flags().sign())
 }
 
 /// Whether a subkey belongs to a key, is made for signing, and still counts.

@@ -59,6 +59,9 @@ pub(crate) fn read(pem: &[u8], passphrase: Option<&str>) -> Result<PrivateKey, I
     Ok(key)
 }
 
+/// How many rounds of key derivation a file may ask for.
+const MOST_ROUNDS: u32 = 256;
+
 fn read_openssh(text: &str, passphrase: Option<&str>) -> Result<PrivateKey, InvalidIdentity> {
     let key = PrivateKey::from_openssh(text).map_err(|_| InvalidIdentity::Malformed {
         problem: "it is damaged or cut off",
@@ -67,12 +70,24 @@ fn read_openssh(text: &str, passphrase: Option<&str>) -> Result<PrivateKey, Inva
         return Ok(key);
     }
     let passphrase = passphrase.ok_or(InvalidIdentity::PassphraseMissing)?;
+    // The file says how much work it is; ssh-keygen takes 24 rounds unless told otherwise.
+    if matches!(key.kdf(), ssh_key::Kdf::Bcrypt { rounds, .. } if *rounds > MOST_ROUNDS) {
+        return Err(InvalidIdentity::Malformed {
+            problem: "its encryption takes more than 256 rounds; write it anew with `ssh-keygen -p -a 100`",
+        });
+    }
     key.decrypt(passphrase)
         .map_err(|_| InvalidIdentity::PassphraseWrong)
 }
 
 fn read_pem(text: &str, passphrase: Option<&str>) -> Result<PrivateKey, InvalidIdentity> {
-    let encrypted = text.contains("BEGIN ENCRYPTED PRIVATE KEY") || text.contains("Proc-Type: 4,ENCRYPTED");
+    // The file says how much work and memory it is, without a bound that could be checked before.
+    if text.contains("BEGIN ENCRYPTED PRIVATE KEY") {
+        return Err(InvalidIdentity::Malformed {
+            problem: "encrypted PKCS #8 is not supported; write it anew with `ssh-keygen -p`",
+        });
+    }
+    let encrypted = text.contains("Proc-Type: 4,ENCRYPTED");
     if encrypted && passphrase.is_none() {
         return Err(InvalidIdentity::PassphraseMissing);
     }
