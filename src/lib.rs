@@ -34,9 +34,6 @@
 //! cli, demo, run -> controller -> {update, source, sync, scanner, committer}     scanner -> cloud
 //! cli, demo -> update -> {scanner, committer, sync} -> {policy, setters, objects} -> image
 //!              source -> {git, objects, policy}            scanner, git, source, cloud -> http
-//! cli, demo, run -> controller -> {update, source, sync, scanner, committer}
-//! cli, demo -> update -> {scanner, committer} -> {policy, setters, objects} -> image
-//!              source -> {git, objects, policy}            scanner, git, source -> http
 //!              committer, objects, git, source -> fluxbot_git        policy, objects -> fluxbot_api
 //! ```
 //! `tests/it/architecture.rs` checks it. [`hexadecimal`] may be used by all.

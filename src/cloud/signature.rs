@@ -6,6 +6,8 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use sha2::{Digest as _, Sha256};
 
+use crate::hexadecimal::hexadecimal;
+
 /// Keys of an identity at AWS.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Keys {
@@ -51,18 +53,18 @@ pub(super) fn sign(request: &Signable<'_>, keys: &Keys, now: Timestamp) -> Vec<(
         "{}\n{}\n\n{lines}\n{signed}\n{}",
         request.method,
         request.path,
-        hex(&Sha256::digest(request.body))
+        hexadecimal(&Sha256::digest(request.body))
     );
     let scope = format!("{day}/{}/{}/aws4_request", request.region, request.service);
     let text = format!(
         "AWS4-HMAC-SHA256\n{time}\n{scope}\n{}",
-        hex(&Sha256::digest(canonical.as_bytes()))
+        hexadecimal(&Sha256::digest(canonical.as_bytes()))
     );
     let mut key = hmac(format!("AWS4{}", keys.secret).as_bytes(), day.as_bytes());
     for part in [request.region, request.service, "aws4_request"] {
         key = hmac(&key, part.as_bytes());
     }
-    let signature = hex(&hmac(&key, text.as_bytes()));
+    let signature = hexadecimal(&hmac(&key, text.as_bytes()));
     added.push((
         "authorization",
         format!(
@@ -99,14 +101,6 @@ fn hmac(key: &[u8], text: &[u8]) -> [u8; 32] {
         .chain_update(inner)
         .finalize()
         .into()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]
@@ -149,6 +143,6 @@ mod tests {
     #[case(b"Jefe".to_vec(), b"what do ya want for nothing?", "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843")]
     #[case(vec![0xaa; 131], b"Test Using Larger Than Block-Size Key - Hash Key First", "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54")]
     fn the_hash_is_keyed(#[case] key: Vec<u8>, #[case] text: &[u8], #[case] expected: &str) {
-        assert_eq!(hex(&hmac(&key, text)), expected);
+        assert_eq!(hexadecimal(&hmac(&key, text)), expected);
     }
 }

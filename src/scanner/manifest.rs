@@ -4,6 +4,8 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256, Sha512};
 
+use crate::hexadecimal::hexadecimal;
+
 /// What a request for a manifest accepts: indexes first, so that a tag's digest is the one of all its platforms.
 pub(super) const MANIFEST_TYPES: &str = "application/vnd.oci.image.index.v1+json, \
      application/vnd.docker.distribution.manifest.list.v2+json, \
@@ -104,25 +106,16 @@ pub(super) fn is_digest(text: &str) -> bool {
 
 /// The `sha256` digest of `content`.
 pub(super) fn digest_of(content: &[u8]) -> String {
-    format!("sha256:{}", hex(&Sha256::digest(content)))
+    format!("sha256:{}", hexadecimal(&Sha256::digest(content)))
 }
 
 /// Whether `content` has the digest `expected`.
 pub(super) fn has_digest(content: &[u8], expected: &str) -> bool {
     match expected.split_once(':') {
-        Some(("sha256", wanted)) => hex(&Sha256::digest(content)) == wanted,
-        Some(("sha512", wanted)) => hex(&Sha512::digest(content)) == wanted,
+        Some(("sha256", wanted)) => hexadecimal(&Sha256::digest(content)) == wanted,
+        Some(("sha512", wanted)) => hexadecimal(&Sha512::digest(content)) == wanted,
         _ => false,
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

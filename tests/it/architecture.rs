@@ -13,7 +13,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("setters", &["image"]),
     ("http", &[]),
     ("telemetry", &[]),
-    ("cloud", &["http"]),
+    ("cloud", &["http", "hexadecimal"]),
     ("git", &["http", "hexadecimal"]),
     ("scanner", &["image", "policy", "http", "cloud", "hexadecimal"]),
     ("docker_config", &["scanner"]),
