@@ -210,6 +210,18 @@ impl Ssh {
         })
     }
 
+    /// Whether the caller on this thread does not want to wait any longer.
+    fn caller_gave_up(&self) -> bool {
+        let Some(limit) = &self.limit else {
+            return false;
+        };
+        let limit = limit();
+        // A timer that is over says so with the next turn of the clock.
+        let turn = Duration::from_millis(1);
+        self.runtime
+            .block_on(async { tokio::time::timeout(turn, limit).await.is_ok() })
+    }
+
     /// Ends everything that waits for a server, now and later; it fails as if the server could not be reached.
     pub fn close(&self) {
         self.closing.send_replace(true);
@@ -228,6 +240,11 @@ impl SshClient {
 
     pub(crate) fn credential(&self) -> &SshCredential {
         &self.credential
+    }
+
+    /// Whether the caller on this thread does not want to wait any longer.
+    pub(crate) fn caller_gave_up(&self) -> bool {
+        self.ssh.caller_gave_up()
     }
 
     /// Runs a Git command on the server, on the connection of earlier ones if it still stands.
