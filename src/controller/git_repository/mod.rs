@@ -71,15 +71,20 @@ impl GitRepositoryReconciler {
         let proxy = self
             .secret(object, spec.proxy_secret_ref.as_ref().map(|secret| &secret.name))
             .await?;
+        let name = spec
+            .secret_ref
+            .as_ref()
+            .map(|secret| format!("{}/{}", object.key().namespace, secret.name));
         let sources = AccessSources {
             provider: spec.provider.as_ref(),
             service_account: spec.service_account_name.as_deref(),
+            secret_name: name.as_deref(),
             secret: secret.as_ref(),
             proxy: proxy.as_ref(),
         };
-        GitAccess::new(&spec.url, &sources).map_err(|error| {
-            SourceFault::secret(format!("failed to configure authentication options: {error}"))
-        })
+        GitAccess::read(&spec.url, &sources)
+            .await
+            .map_err(|error| SourceFault::access(&error))
     }
 
     async fn secret(

@@ -16,7 +16,7 @@ use super::fixture::{Lab, branch, look};
 use crate::support::git::{GitServer, Repository};
 
 /// Adds a file to a branch through the mirror, as an automation does.
-fn push(mirror: &Mirror, name: &RefName, path: &str) -> ObjectId {
+pub(super) fn push(mirror: &Mirror, name: &RefName, path: &str) -> ObjectId {
     let person = Person {
         name: "fluxbot".to_owned(),
         email: "fluxbot@example.org".to_owned(),

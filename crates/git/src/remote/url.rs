@@ -83,6 +83,26 @@ impl RemoteUrl {
         }
     }
 
+    /// The remote behind the short form `user@host:path`, as Git reads it: a path without a slash in front starts at the home
+    /// of the user. Objects cannot name remotes in this form; people's checkouts do.
+    ///
+    /// # Errors
+    /// [`InvalidRemoteUrl`] for other texts, and for what is refused in `ssh://` URLs as well.
+    pub fn from_scp_like(text: &str) -> Result<Self, InvalidRemoteUrl> {
+        let malformed = |problem| InvalidRemoteUrl::Malformed { problem };
+        let short = malformed("it does not have the form 'user@host:path'");
+        let (place, path) = text.split_once(':').ok_or(short.clone())?;
+        if place.contains(['/', '[']) || path.starts_with("//") || path.contains('%') {
+            return Err(short);
+        }
+        let long = format!("ssh://{place}/{}", path.trim_start_matches('/'));
+        let mut url: Self = long.parse()?;
+        if let (Location::Ssh(location), false) = (&mut url.location, path.starts_with('/')) {
+            location.path = location.path.trim_start_matches('/').to_owned();
+        }
+        Ok(url)
+    }
+
     /// Whether it is reached over SSH.
     #[must_use]
     pub fn is_ssh(&self) -> bool {
@@ -368,6 +388,41 @@ mod tests {
     #[case("./x", "./x")]
     fn an_ordinary_url_is_accepted_and_prints_without_credentials(#[case] text: &str, #[case] printed: &str) {
         assert_eq!(text.parse::<RemoteUrl>().unwrap().to_string(), printed);
+    }
+
+    #[rstest]
+    #[case("git@example.com:team/fleet.git", "ssh://git@example.com/team/fleet.git", "team/fleet.git")]
+    #[case("example.com:fleet", "ssh://git@example.com/fleet", "fleet")]
+    #[case("me@example.com:/srv/fleet.git", "ssh://me@example.com/srv/fleet.git", "/srv/fleet.git")]
+    #[case("me@example.com:~/fleet", "ssh://me@example.com/~/fleet", "~/fleet")]
+    fn the_short_form_of_a_checkout_is_read_as_git_reads_it(
+        #[case] text: &str,
+        #[case] printed: &str,
+        #[case] path: &str,
+    ) {
+        let url = RemoteUrl::from_scp_like(text).unwrap();
+        assert_eq!(url.to_string(), printed);
+        let Location::Ssh(location) = url.location() else {
+            panic!("{url}");
+        };
+        assert_eq!(location.path, path);
+    }
+
+    #[rstest]
+    #[case("-oProxyCommand=x@host:y")]
+    #[case("git@-oProxyCommand=x:y")]
+    #[case("git@host:-u")]
+    #[case("git@host:")]
+    #[case("git@host:a'b")]
+    #[case("git@host:$(id)")]
+    #[case("git@host:a%0ab")]
+    #[case("git@host")]
+    #[case("a/b:c")]
+    #[case("git@[::1]:x")]
+    #[case("https://example.com/x")]
+    #[case("git:hunter2@host:y")]
+    fn a_hostile_short_form_is_refused(#[case] text: &str) {
+        assert!(RemoteUrl::from_scp_like(text).is_err(), "{text:?} was accepted");
     }
 
     #[test]
