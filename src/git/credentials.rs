@@ -3,7 +3,7 @@
 use std::fmt;
 
 use fluxbot_api::source::GitProvider;
-use fluxbot_git::{Credential, InvalidRemoteUrl, InvalidSshCredential, RemoteUrl, SshCredential};
+use fluxbot_git::{Credential, InvalidRemoteUrl, InvalidSshCredential, RemoteUrl, SshCredential, SshProxy};
 use sha2::{Digest as _, Sha256};
 
 use super::github_app::{self, GitHubApp};
@@ -173,7 +173,8 @@ impl GitAccess {
                     remedy: "use the https:// URL of the repository",
                 });
             }
-            access.ssh = Some(ssh_credential(sources)?);
+            access.settings.proxy = sources.proxy.map(ProxySettings::from_secret).transpose()?;
+            access.ssh = Some(ssh_credential(sources, access.settings.proxy.as_ref())?);
             return Ok(access);
         }
         if let Some(data) = sources.secret {
@@ -318,7 +319,10 @@ fn quoted(name: Option<&String>) -> String {
 }
 
 /// The keys of a Secret that belong to SSH: `identity`, `known_hosts`, and `password` for the passphrase of the key.
-fn ssh_credential(sources: &AccessSources<'_>) -> Result<SshCredential, AccessError> {
+fn ssh_credential(
+    sources: &AccessSources<'_>,
+    proxy: Option<&ProxySettings>,
+) -> Result<SshCredential, AccessError> {
     let value = |key: &'static str| {
         let value = sources.secret.and_then(|data| data.get(key));
         value
@@ -326,12 +330,7 @@ fn ssh_credential(sources: &AccessSources<'_>) -> Result<SshCredential, AccessEr
             .ok_or(AccessError::SshKeyMissing { key })
     };
     let (identity, known_hosts) = (value("identity")?, value("known_hosts")?);
-    if sources.proxy.is_some() {
-        return Err(AccessError::Unsupported {
-            field: "spec.proxySecretRef with an ssh:// URL".to_owned(),
-            remedy: "use an https:// URL",
-        });
-    }
+    let proxy = proxy.map(ssh_proxy).transpose()?;
     let passphrase = match value("password").ok().map(|value| std::str::from_utf8(value)) {
         None => None,
         Some(Ok(passphrase)) => Some(passphrase),
@@ -342,7 +341,30 @@ fn ssh_credential(sources: &AccessSources<'_>) -> Result<SshCredential, AccessEr
             });
         }
     };
-    Ok(SshCredential::new(identity, passphrase, known_hosts)?)
+    let credential = SshCredential::new(identity, passphrase, known_hosts)?;
+    Ok(match proxy {
+        Some(proxy) => credential.through(proxy),
+        None => credential,
+    })
+}
+
+/// A proxy as SSH can use it: as in Flux, SOCKS 5 alone.
+fn ssh_proxy(proxy: &ProxySettings) -> Result<SshProxy, AccessError> {
+    let address = proxy.address();
+    let host = address.host_str().unwrap_or_default();
+    if !address.scheme().starts_with("socks5") {
+        return Err(AccessError::Unsupported {
+            field: format!("a proxy of the scheme '{}' with an ssh:// URL", address.scheme()),
+            remedy: "use a socks5:// proxy, or the https:// URL of the repository",
+        });
+    }
+    Ok(SshProxy {
+        host: host.trim_start_matches('[').trim_end_matches(']').to_owned(),
+        port: address.port().unwrap_or(1080),
+        credentials: proxy
+            .credentials()
+            .map(|(username, password)| (username.to_owned(), password.to_owned())),
+    })
 }
 
 /// The credential in a Secret; `None` when it has none. Keys that belong to SSH are not looked at, as in Flux.

@@ -41,7 +41,7 @@ pub use remote::{
 pub use signature::{InvalidSigningKey, SignError, SignedObject, SigningKey, TrustedKeys, VerifyError};
 pub use snapshot::{Commit, EntryKind, ReadError, Snapshot, TreeEntry};
 pub use ssh::{
-    InvalidIdentity, InvalidKnownHosts, InvalidSshCredential, Ssh, SshCredential, SshOptions,
+    InvalidIdentity, InvalidKnownHosts, InvalidSshCredential, Ssh, SshCredential, SshOptions, SshProxy,
     UnknownAlgorithm, WaitLimit,
 };
 pub use worktree::{WorkTree, WorkTreeError};

@@ -142,15 +142,17 @@ pub(super) struct Opened {
 
 /// Opens the mirror of a repository in the cache folder; every URL and user has one of its own. While another process uses
 /// it, a mirror for this run alone serves.
-pub(super) async fn open(url: &str, ssh: &SshArgs) -> Result<Opened, Failure> {
-    let url = match url.parse::<RemoteUrl>() {
+pub(super) async fn open(text: &str, ssh: &SshArgs) -> Result<Opened, Failure> {
+    let url = match text.parse::<RemoteUrl>() {
         // What `git clone` takes, and writes into checkouts.
-        Err(InvalidRemoteUrl::ScpLike) => RemoteUrl::from_scp_like(url),
+        Err(InvalidRemoteUrl::ScpLike) => RemoteUrl::from_scp_like(text),
         parsed => parsed,
     };
     let url = url.map_err(Failure::invalid)?;
     let mut hash = Sha256::new();
     hash.update(url.to_string());
+    // A path of the short form may start somewhere else than that of the long one.
+    hash.update([u8::from(text.contains("://"))]);
     let remote = if url.is_ssh() {
         let ssh = ssh.clone();
         let credential = blocking(move || ssh.credential()).await??;

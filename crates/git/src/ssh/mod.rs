@@ -7,11 +7,13 @@ mod connection;
 mod key;
 mod known_hosts;
 mod session;
+mod socks;
 
 pub use self::key::InvalidIdentity;
 pub(crate) use self::key::read as read_key;
 pub use self::known_hosts::InvalidKnownHosts;
 pub(crate) use self::session::SshSession;
+pub use self::socks::SshProxy;
 
 use crate::remote::RemoteFailure;
 use crate::remote::url::SshLocation;
@@ -28,6 +30,7 @@ use tokio::sync::watch;
 #[derive(Clone)]
 pub struct SshCredential {
     inner: Arc<Credential>,
+    proxy: Option<Arc<SshProxy>>,
 }
 
 struct Credential {
@@ -128,7 +131,15 @@ impl SshCredential {
                 fingerprint,
                 identity,
             }),
+            proxy: None,
         })
+    }
+
+    /// The same credential for connections through a proxy.
+    #[must_use]
+    pub fn through(mut self, proxy: SshProxy) -> Self {
+        self.proxy = Some(Arc::new(proxy));
+        self
     }
 
     /// A hash of key and known hosts: equal for equal credentials, in this process and the next, and without a way back.
@@ -295,7 +306,7 @@ impl SshClient {
 
 impl PartialEq for SshCredential {
     fn eq(&self, other: &Self) -> bool {
-        self.inner.identity == other.inner.identity
+        self.inner.identity == other.inner.identity && self.proxy == other.proxy
     }
 }
 

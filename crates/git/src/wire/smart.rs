@@ -320,3 +320,66 @@ fn origin(location: &str) -> String {
         |url| url.origin().ascii_serialization(),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{HttpClient, HttpRequest};
+    use rstest::rstest;
+    use std::sync::Arc;
+
+    struct Nobody;
+
+    impl HttpClient for Nobody {
+        fn send(&self, _: HttpRequest<'_>) -> Result<HttpResponse, HttpFailure> {
+            Err(HttpFailure {
+                detail: "nobody is there".to_owned(),
+                maybe_sent: false,
+            })
+        }
+    }
+
+    fn follow(from: &str, location: &str, credential: Credential) -> Result<String, String> {
+        let suffix = "/info/refs?service=git-upload-pack";
+        let url = format!("{from}{suffix}");
+        let remote = Remote::new(from.parse().unwrap(), credential, Arc::new(Nobody));
+        let location = location.replace("SUFFIX", suffix);
+        redirected(&remote, &url, suffix, Some(&location)).map_err(|failure| match failure {
+            RemoteFailure::RedirectRefused { problem, .. } => problem.to_owned(),
+            other => panic!("{other:?}"),
+        })
+    }
+
+    const ELSEWHERE: &str = "the credential is not sent to another host";
+
+    #[rstest]
+    #[case::another_path("https://a.example/x", "https://a.example/y.gitSUFFIX", Ok("https://a.example/y.git"))]
+    #[case::relative("https://a.example/x", "/y.gitSUFFIX", Ok("https://a.example/y.git"))]
+    #[case::to_https("http://a.example/x", "https://a.example/xSUFFIX", Ok("https://a.example/x"))]
+    #[case::another_host("https://a.example/x", "https://b.example/xSUFFIX", Err(ELSEWHERE))]
+    #[case::a_subdomain("https://a.example/x", "https://b.a.example/xSUFFIX", Err(ELSEWHERE))]
+    #[case::another_port("https://a.example/x", "https://a.example:8443/xSUFFIX", Err(ELSEWHERE))]
+    #[case::a_host_without_scheme("https://a.example/x", "//b.example/xSUFFIX", Err(ELSEWHERE))]
+    #[case::a_backslash("https://a.example/x", "\\\\\\\\b.example/xSUFFIX", Err(ELSEWHERE))]
+    #[case::plain_http("https://a.example/x", "http://a.example/xSUFFIX", Err("it leaves HTTPS"))]
+    #[case::a_file("https://a.example/x", "file:///etc/xSUFFIX", Err("its target is not HTTP"))]
+    #[case::user_information(
+        "https://a.example/x",
+        "https://a.example@b.example/xSUFFIX",
+        Err("its target carries a credential")
+    )]
+    #[case::a_log_in_page("https://a.example/x", "https://a.example/login", Err("its target is not a Git service"))]
+    fn a_redirect_is_followed_on_the_same_host_alone(
+        #[case] from: &str,
+        #[case] location: &str,
+        #[case] expected: Result<&str, &str>,
+    ) {
+        let bearer = Credential::Bearer("hunter2".to_owned());
+        let found = follow(from, location, bearer);
+        assert_eq!(found.as_deref().map_err(String::as_str), expected);
+        // Without a credential another host is no danger; everything else still is.
+        let anonymous = follow(from, location, Credential::None);
+        let is_free = expected == Err(ELSEWHERE) || expected.is_ok();
+        assert_eq!(anonymous.is_ok(), is_free, "{anonymous:?}");
+    }
+}
