@@ -211,12 +211,9 @@ impl Api<'_> {
     /// The installation of an organization, else of a user.
     async fn installation_of(&self, owner: &str) -> Result<u64, GitHubAppError> {
         let action = "the installation of the owner";
-        let of_organization = self.send(Method::GET, &format!("orgs/{owner}/installation"), action);
-        let found: FoundInstallation = match of_organization.await {
-            Err(GitHubAppError::Refused { .. }) => {
-                self.send(Method::GET, &format!("users/{owner}/installation"), action)
-                    .await?
-            }
+        let [of_organization, of_user] = ["orgs", "users"].map(|kind| format!("{kind}/{owner}/installation"));
+        let found: FoundInstallation = match self.send(Method::GET, &of_organization, action).await {
+            Err(GitHubAppError::Refused { .. }) => self.send(Method::GET, &of_user, action).await?,
             other => other?,
         };
         Ok(found.id)

@@ -399,12 +399,23 @@ fn unpanicked<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> 
         .unwrap_or_else(|_| Err("the object data is malformed".to_owned()))
 }
 
-/// What the system said, if that is the cause. No content of a pack makes the system say anything, so it is about our files.
+/// What the system said about our files, if that is the cause. The number of a system's error does not get through all layers;
+/// these kinds do, and no content of a pack leads to one.
 fn system_error(error: &gix::Error) -> Option<io::Error> {
+    use io::ErrorKind::{
+        FileTooLarge, NotFound, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull,
+    };
     error
         .iter_errors()
         .filter_map(|cause| cause.downcast_ref::<io::Error>())
-        .find_map(|cause| cause.raw_os_error().map(io::Error::from_raw_os_error))
+        .find(|cause| {
+            let is_of_file = matches!(
+                cause.kind(),
+                FileTooLarge | NotFound | PermissionDenied | QuotaExceeded | ReadOnlyFilesystem | StorageFull
+            );
+            is_of_file || cause.raw_os_error().is_some()
+        })
+        .map(|cause| io::Error::new(cause.kind(), cause.to_string()))
 }
 
 fn chain(error: &gix::Error) -> String {

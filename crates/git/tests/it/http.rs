@@ -272,7 +272,7 @@ fn a_token_that_the_server_refuses_is_replaced_once_within_the_request() {
 #[test]
 fn a_push_whose_token_ends_between_its_requests_lands_once() {
     let lab = Lab::with_files(&[("a", "a\n")]);
-    // The token counts for three requests, then the next one does.
+    // The token ends right before the first push.
     let ended = Arc::new(AtomicUsize::new(0));
     let requests = Arc::clone(&ended);
     let script = move |line: &str| {
