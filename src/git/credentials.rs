@@ -90,7 +90,9 @@ pub enum AccessError {
         key: &'static str,
     },
     /// The Secret of a GitHub App does not say which installation is meant, or says it twice.
-    #[error("secret '{secret}' must contain exactly one of 'githubAppInstallationOwner' or 'githubAppInstallationID'")]
+    #[error(
+        "secret '{secret}' must contain exactly one of 'githubAppInstallationOwner' or 'githubAppInstallationID'"
+    )]
     GitHubAppInstallation {
         /// Namespace and name of the Secret.
         secret: String,
@@ -130,7 +132,10 @@ impl GitAccess {
             return Self::new(url, sources);
         }
         let url = url.to_owned();
-        let (provider, service_account) = (sources.provider.cloned(), sources.service_account.map(str::to_owned));
+        let (provider, service_account) = (
+            sources.provider.cloned(),
+            sources.service_account.map(str::to_owned),
+        );
         let secret_name = sources.secret_name.map(str::to_owned);
         let (secret, proxy) = (sources.secret.cloned(), sources.proxy.cloned());
         let reading = tokio::task::spawn_blocking(move || {

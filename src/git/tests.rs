@@ -137,7 +137,10 @@ async fn each_of_those_who_share_a_mirror_waits_for_its_own_time() {
     let fetches = limits.map(fetch);
     for (limit, fetch) in limits.into_iter().zip(fetches) {
         let error = fetch.await.unwrap().unwrap_err().to_string();
-        let expected = format!("no complete answer within {}", fluxbot_api::Duration::from(Duration::from_millis(limit)));
+        let expected = format!(
+            "no complete answer within {}",
+            fluxbot_api::Duration::from(Duration::from_millis(limit))
+        );
         assert!(error.ends_with(&expected), "{limit}: {error}");
     }
 }

@@ -156,7 +156,10 @@ mod tests {
     #[case(".g\u{200c}it/x", "a name stands for the `.git` directory")]
     #[case(".git::$INDEX_ALLOCATION/x", "a name stands for the `.git` directory")]
     #[case("a\0b", "a name contains NUL")]
-    fn a_path_that_could_leave_the_repository_is_refused_with_its_reason(#[case] path: &str, #[case] reason: &str) {
+    fn a_path_that_could_leave_the_repository_is_refused_with_its_reason(
+        #[case] path: &str,
+        #[case] reason: &str,
+    ) {
         let error = RepoPath::new(path).unwrap_err().to_string();
         assert!(error.ends_with(reason), "{path:?}: {error}");
         assert!(!error.chars().any(char::is_control), "{error:?}");

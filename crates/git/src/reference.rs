@@ -202,7 +202,10 @@ mod tests {
 
     #[rstest]
     #[case("", "a part between slashes is empty")]
-    #[case("--upload-pack=touch /tmp/x", "it contains a control character, a space, or one of `~^:?*[\\`")]
+    #[case(
+        "--upload-pack=touch /tmp/x",
+        "it contains a control character, a space, or one of `~^:?*[\\`"
+    )]
     #[case("-oProxyCommand=x", "the name starts with a dash")]
     #[case("a..b", "it contains `..`")]
     #[case("../../x", "it contains `..`")]
@@ -214,7 +217,10 @@ mod tests {
     #[case("a*", "it contains a control character, a space, or one of `~^:?*[\\`")]
     #[case("a b", "it contains a control character, a space, or one of `~^:?*[\\`")]
     #[case("a\nb", "it contains a control character, a space, or one of `~^:?*[\\`")]
-    #[case("a\u{1b}[31m", "it contains a control character, a space, or one of `~^:?*[\\`")]
+    #[case(
+        "a\u{1b}[31m",
+        "it contains a control character, a space, or one of `~^:?*[\\`"
+    )]
     #[case("a\0b", "it contains a control character, a space, or one of `~^:?*[\\`")]
     #[case("a.lock", "a part ends with `.lock`")]
     #[case("a.lock/b", "a part ends with `.lock`")]
@@ -229,7 +235,10 @@ mod tests {
     #[case("a[b", "it contains a control character, a space, or one of `~^:?*[\\`")]
     fn a_hostile_branch_name_is_refused_with_its_reason(#[case] name: &str, #[case] reason: &str) {
         let error = RefName::branch(name).unwrap_err().to_string();
-        assert!(error.ends_with(&format!("is not valid: {reason}")), "{name:?}: {error}");
+        assert!(
+            error.ends_with(&format!("is not valid: {reason}")),
+            "{name:?}: {error}"
+        );
         assert!(!error.chars().any(char::is_control), "{error:?}");
     }
 

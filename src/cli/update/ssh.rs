@@ -33,12 +33,18 @@ impl SshArgs {
     /// Reads key and known hosts. Blocks for as long as it takes to decrypt the key.
     pub(super) fn credential(&self) -> Result<SshCredential, Failure> {
         self.credential_from(
-            env::var_os("HOME").map(|home| PathBuf::from(home).join(".ssh")).as_deref(),
+            env::var_os("HOME")
+                .map(|home| PathBuf::from(home).join(".ssh"))
+                .as_deref(),
             env::var(PASSPHRASE).ok().as_deref(),
         )
     }
 
-    fn credential_from(&self, folder: Option<&Path>, passphrase: Option<&str>) -> Result<SshCredential, Failure> {
+    fn credential_from(
+        &self,
+        folder: Option<&Path>,
+        passphrase: Option<&str>,
+    ) -> Result<SshCredential, Failure> {
         let (path, identity) = self.identity(folder)?;
         let (sources, known_hosts) = self.known_hosts(folder)?;
         SshCredential::new(&identity, passphrase, &known_hosts).map_err(|error| {

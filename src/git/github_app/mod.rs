@@ -18,8 +18,8 @@ use sha2::{Digest as _, Sha256};
 use super::AccessError;
 use crate::http::{SecretData, Url};
 
-pub use tokens::{GitHubAppError, GitHubApps};
 pub(super) use tokens::AppCredentials;
+pub use tokens::{GitHubAppError, GitHubApps};
 
 /// The user name beside an installation's token, as GitHub's documentation names it.
 pub(super) const USERNAME: &str = "x-access-token";
@@ -100,10 +100,13 @@ impl GitHubApp {
         let installation = match (text(INSTALLATION_ID)?, text(INSTALLATION_OWNER)?) {
             (Some(id), None) => Installation::Id(number(INSTALLATION_ID, id)?),
             (None, Some(owner)) if is_login(owner) => Installation::Owner(owner.to_owned()),
-            (None, Some(_)) => return Err(wrong(INSTALLATION_OWNER, "is no name of an organization or user")),
+            (None, Some(_)) => {
+                return Err(wrong(INSTALLATION_OWNER, "is no name of an organization or user"));
+            }
             _ => return Err(AccessError::GitHubAppInstallation { secret }),
         };
-        let api = api_address(text(BASE_URL)?.unwrap_or(PUBLIC_API)).map_err(|problem| wrong(BASE_URL, problem))?;
+        let api =
+            api_address(text(BASE_URL)?.unwrap_or(PUBLIC_API)).map_err(|problem| wrong(BASE_URL, problem))?;
         let key = read_key(pem).map_err(|problem| wrong(PRIVATE_KEY, problem))?;
         let mut hash = Sha256::new();
         for part in [&id.to_string(), &format!("{installation:?}"), api.as_str(), pem] {
@@ -184,7 +187,11 @@ fn api_address(text: &str) -> Result<Url, &'static str> {
     if !matches!(url.scheme(), "https" | "http") || !url.has_host() {
         return Err("is no https:// URL");
     }
-    if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
+    if !url.username().is_empty()
+        || url.password().is_some()
+        || url.query().is_some()
+        || url.fragment().is_some()
+    {
         return Err("has more than a host and a path");
     }
     if !url.path().ends_with('/') {
@@ -195,7 +202,8 @@ fn api_address(text: &str) -> Result<Url, &'static str> {
 }
 
 fn read_key(pem: &str) -> Result<RsaSigningKey, &'static str> {
-    let key = PrivateKeyDer::from_pem_slice(pem.as_bytes()).map_err(|_| "is no unencrypted private key in PEM")?;
+    let key =
+        PrivateKeyDer::from_pem_slice(pem.as_bytes()).map_err(|_| "is no unencrypted private key in PEM")?;
     RsaSigningKey::new(&key).map_err(|_| "is no RSA key of 2048 to 4096 bits")
 }
 

@@ -44,7 +44,10 @@ fn read(pairs: &[(&str, &str)]) -> Result<GitHubApp, String> {
 #[case(&[("githubAppID", "1"), ("githubAppPrivateKey", "x"), ("githubAppInstallationID", "1"), ("githubAppBaseURL", "hunter2")], "secret 'apps/github': the value of 'githubAppBaseURL' is no URL")]
 #[case(&[("githubAppID", "1"), ("githubAppPrivateKey", "x"), ("githubAppInstallationID", "1"), ("githubAppBaseURL", "ftp://h")], "secret 'apps/github': the value of 'githubAppBaseURL' is no https:// URL")]
 #[case(&[("githubAppID", "1"), ("githubAppPrivateKey", "x"), ("githubAppInstallationID", "1"), ("githubAppBaseURL", "https://u:hunter2@h")], "secret 'apps/github': the value of 'githubAppBaseURL' has more than a host and a path")]
-fn what_is_missing_or_wrong_is_named_without_its_value(#[case] pairs: &[(&str, &str)], #[case] expected: &str) {
+fn what_is_missing_or_wrong_is_named_without_its_value(
+    #[case] pairs: &[(&str, &str)],
+    #[case] expected: &str,
+) {
     assert_eq!(read(pairs).unwrap_err(), expected);
 }
 
@@ -58,7 +61,8 @@ fn a_key_that_is_too_short_or_not_rsa_is_refused() {
             ("githubAppInstallationID", "1"),
         ])
     };
-    let expected = "secret 'apps/github': the value of 'githubAppPrivateKey' is no RSA key of 2048 to 4096 bits";
+    let expected =
+        "secret 'apps/github': the value of 'githubAppPrivateKey' is no RSA key of 2048 to 4096 bits";
     assert_eq!(with(&short).unwrap_err(), expected);
     let other = rcgen::KeyPair::generate().unwrap().serialize_pem();
     assert_eq!(with(&other).unwrap_err(), expected);
@@ -81,14 +85,21 @@ fn equal_apps_have_equal_identities_whatever_their_secrets_are_called() {
         with("2", ("githubAppInstallationID", "2"), ""),
         with("1", ("githubAppInstallationID", "3"), ""),
         with("1", ("githubAppInstallationOwner", "2"), ""),
-        with("1", ("githubAppInstallationID", "2"), "https://github.example.org/api/v3"),
+        with(
+            "1",
+            ("githubAppInstallationID", "2"),
+            "https://github.example.org/api/v3",
+        ),
     ];
     for other in &others {
         assert_ne!(one, *other);
     }
     assert_eq!(others[3].api.as_str(), "https://github.example.org/api/v3/");
     let shown = format!("{one:?}");
-    assert!(!shown.contains("PRIVATE") && shown.contains("apps/github"), "{shown}");
+    assert!(
+        !shown.contains("PRIVATE") && shown.contains("apps/github"),
+        "{shown}"
+    );
 }
 
 #[test]
@@ -98,7 +109,10 @@ fn a_web_token_is_dated_a_little_back_and_counts_for_two_minutes() {
         ("githubAppPrivateKey", key()),
         ("githubAppInstallationID", "1"),
     ]);
-    let token = app.unwrap().web_token(Timestamp::from_second(1_000_000).unwrap()).unwrap();
+    let token = app
+        .unwrap()
+        .web_token(Timestamp::from_second(1_000_000).unwrap())
+        .unwrap();
     let parts: Vec<serde_json::Value> = token
         .split('.')
         .take(2)

@@ -16,7 +16,9 @@ use tokio::time::Instant;
 use super::{GitHubApp, Installation, USERNAME};
 use crate::git::Bound;
 use crate::http::header::{ACCEPT, AUTHORIZATION, HeaderValue};
-use crate::http::{ClientSettings, HttpClients, HttpError, Method, Reach, Request, StatusCode, Url, bounded, read_body};
+use crate::http::{
+    ClientSettings, HttpClients, HttpError, Method, Reach, Request, StatusCode, Url, bounded, read_body,
+};
 
 /// An answer of the API has no business being larger.
 const MAX_ANSWER: u64 = 1 << 20;
@@ -134,7 +136,8 @@ impl GitHubApps {
         let outcome = self.ask(app, settings).await;
         let (outcome, lifetime) = match outcome {
             Ok(InstallationToken { token, expires_at }) => {
-                let lifetime = Duration::try_from(expires_at.duration_since(Timestamp::now())).unwrap_or_default();
+                let lifetime =
+                    Duration::try_from(expires_at.duration_since(Timestamp::now())).unwrap_or_default();
                 let lifetime = lifetime.min(MAX_LIFETIME);
                 (Ok(token), lifetime.saturating_sub(MARGIN.min(lifetime / 5)))
             }
@@ -148,7 +151,11 @@ impl GitHubApps {
         outcome
     }
 
-    async fn ask(&self, app: &GitHubApp, settings: &ClientSettings) -> Result<InstallationToken, GitHubAppError> {
+    async fn ask(
+        &self,
+        app: &GitHubApp,
+        settings: &ClientSettings,
+    ) -> Result<InstallationToken, GitHubAppError> {
         let api = Api {
             http: &self.http,
             settings,
@@ -159,7 +166,9 @@ impl GitHubApps {
             Installation::Owner(owner) => api.installation_of(owner).await?,
         };
         let path = format!("app/installations/{installation}/access_tokens");
-        let token: InstallationToken = api.send(Method::POST, &path, "a token for the installation").await?;
+        let token: InstallationToken = api
+            .send(Method::POST, &path, "a token for the installation")
+            .await?;
         tracing::debug!(app = app.id, installation, expires = %token.expires_at, "got a token of a GitHub App");
         Ok(token)
     }
@@ -270,11 +279,13 @@ impl Api<'_> {
         }
         // The status of a refusal says enough when its text cannot be had.
         let answer = describe(status, &body.unwrap_or_default());
-        Err(if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
-            GitHubAppError::Unavailable { host, answer }
-        } else {
-            GitHubAppError::Refused { host, action, answer }
-        })
+        Err(
+            if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
+                GitHubAppError::Unavailable { host, answer }
+            } else {
+                GitHubAppError::Refused { host, action, answer }
+            },
+        )
     }
 }
 
@@ -317,7 +328,10 @@ impl CredentialSource for AppCredentials {
             }
         });
         let failure = |detail: String, is_transient| CredentialFailure {
-            detail: format!("GitHub App {} of secret '{}': {detail}", self.app.id, self.app.secret),
+            detail: format!(
+                "GitHub App {} of secret '{}': {detail}",
+                self.app.id, self.app.secret
+            ),
             is_transient,
         };
         match outcome {

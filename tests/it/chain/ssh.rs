@@ -76,7 +76,11 @@ async fn the_files_may_be_named_and_the_passphrase_comes_from_the_environment() 
         .env("FLUXBOT_SSH_PASSPHRASE", "hunter3")
         .run()
         .await;
-    assert!(run.failure(2).contains("the passphrase is wrong"), "{}", run.stderr);
+    assert!(
+        run.failure(2).contains("the passphrase is wrong"),
+        "{}",
+        run.stderr
+    );
     let run = update(&repository, &files)
         .env("FLUXBOT_SSH_PASSPHRASE", "hunter2")
         .run()
@@ -98,7 +102,9 @@ async fn a_checkout_pushes_to_its_ssh_remote() {
     repository.clone_to(&clone);
     let url = server.url(&repository);
     stdout(git(&clone).args(["remote", "set-url", "origin", url.as_str()]));
-    let run = at_home(update_in(&clone, &["--push"]), &read(server.key())).run().await;
+    let run = at_home(update_in(&clone, &["--push"]), &read(server.key()))
+        .run()
+        .await;
     run.success();
     let tip = repository.revision("main").unwrap();
     assert_eq!(stdout(git(&clone).args(["rev-parse", "HEAD"])), tip);
@@ -146,7 +152,8 @@ async fn a_server_that_nobody_vouches_for_is_not_written_to() {
     registry.push_tags("ssh-unknown", &["1.0.1"]).await;
     let before = repository.revision("main");
     let server = GitSshServer::shared();
-    let other = "git.example.org ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl\n";
+    let other =
+        "git.example.org ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl\n";
     let run = update(&repository, &["--push"])
         .home_file(".ssh/id_ed25519", &read(server.key()))
         .home_file(".ssh/known_hosts", other)
@@ -154,7 +161,8 @@ async fn a_server_that_nobody_vouches_for_is_not_written_to() {
         .await;
     let error = run.failure(1);
     assert!(
-        error.contains("host key verification failed for 127.0.0.1:") && error.contains("is not in known_hosts"),
+        error.contains("host key verification failed for 127.0.0.1:")
+            && error.contains("is not in known_hosts"),
         "{error}"
     );
     assert_eq!(repository.revision("main"), before);

@@ -189,7 +189,11 @@ async fn a_suspended_source_rests_and_a_deleted_one_leaves_no_artifact() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_repository_behind_a_github_app_is_fetched_and_its_secret_is_named_when_it_is_wrong() {
     let github = GitHub::start();
-    let fleet = Fleet::start("github-app", &[("apps/one.yaml", config_map("one", "1").as_str())]).await;
+    let fleet = Fleet::start(
+        "github-app",
+        &[("apps/one.yaml", config_map("one", "1").as_str())],
+    )
+    .await;
     let key = github.key.replace('\n', "\n      ");
     let secret = format!(
         "apiVersion: v1\nkind: Secret\nmetadata: {{name: app}}\nstringData:\n  githubAppID: \"{APP}\"\n  \
@@ -215,7 +219,10 @@ async fn a_repository_behind_a_github_app_is_fetched_and_its_secret_is_named_whe
     })
     .await;
     // The corrected Secret is seen by itself.
-    fleet.apply(&format!("{secret}  githubAppPrivateKey: |\n      {}\n", key.trim_end()));
+    fleet.apply(&format!(
+        "{secret}  githubAppPrivateKey: |\n      {}\n",
+        key.trim_end()
+    ));
     fleet.fetched("app", &fleet.head()).await;
     assert_eq!(github.issued(), 1);
     let revision = fleet.commit("second", &[("apps/two.yaml", Some(&config_map("two", "2")))]);
@@ -223,5 +230,8 @@ async fn a_repository_behind_a_github_app_is_fetched_and_its_secret_is_named_whe
     fleet.fetched("app", &revision).await;
     assert_eq!(github.issued(), 1, "the token is kept");
     let log = fleet.controller.as_ref().unwrap().log().concat();
-    assert!(!log.contains("ghs_t0ken") && !log.contains("PRIVATE KEY"), "{log}");
+    assert!(
+        !log.contains("ghs_t0ken") && !log.contains("PRIVATE KEY"),
+        "{log}"
+    );
 }

@@ -105,9 +105,16 @@ async fn the_installation_is_found_by_its_owner_and_an_automation_pushes_with_th
     let pushed = tokio::task::spawn_blocking(move || {
         let writer = Writer::on(Arc::clone(&mirror));
         assert!(writer.read(None).is_ok());
-        super::mirrors::push(&mirror, &fluxbot_git::RefName::branch("main").unwrap(), "apps/b.yaml")
+        super::mirrors::push(
+            &mirror,
+            &fluxbot_git::RefName::branch("main").unwrap(),
+            "apps/b.yaml",
+        )
     });
-    assert_eq!(repository.revision("main"), Some(pushed.await.unwrap().to_string()));
+    assert_eq!(
+        repository.revision("main"),
+        Some(pushed.await.unwrap().to_string())
+    );
     assert_eq!(
         github.lines(),
         [
@@ -118,7 +125,10 @@ async fn the_installation_is_found_by_its_owner_and_an_automation_pushes_with_th
     );
     // Nothing of it is shown or stored.
     let shown = format!("{access:?} {:?}", lab.mirrors);
-    assert!(!shown.contains("ghs_") && !shown.contains("PRIVATE KEY"), "{shown}");
+    assert!(
+        !shown.contains("ghs_") && !shown.contains("PRIVATE KEY"),
+        "{shown}"
+    );
     let stored = std::process::Command::new("grep")
         .args(["-rlaE", "ghs_t0ken|x-access-token|PRIVATE KEY"])
         .arg(lab.folder.path())
@@ -176,7 +186,10 @@ async fn an_app_without_token_is_told_with_its_secret(
     let repository = repository(&format!("github-app-refused-{transient}"));
     let url = github.url(&repository);
     github.refuse(refusal);
-    let mirror = lab.mirrors.open(&url, &access(&url, &app(&github), None).await).unwrap();
+    let mirror = lab
+        .mirrors
+        .open(&url, &access(&url, &app(&github), None).await)
+        .unwrap();
     let error = fetch(&mirror).await.unwrap_err();
     let FetchError::Remote(RemoteFailure::NoCredential { is_transient, .. }) = &error else {
         panic!("{error:?}");
@@ -219,7 +232,10 @@ async fn another_key_is_refused_by_the_api_and_an_api_that_is_not_there_is_trans
     data.insert("githubAppBaseURL".to_owned(), nowhere.into_bytes());
     let mirror = lab.mirrors.open(&url, &access(&url, &data, None).await).unwrap();
     let error = fetch(&mirror).await.unwrap_err();
-    let FetchError::Remote(RemoteFailure::NoCredential { is_transient: true, .. }) = &error else {
+    let FetchError::Remote(RemoteFailure::NoCredential {
+        is_transient: true, ..
+    }) = &error
+    else {
         panic!("{error:?}");
     };
 }
@@ -242,6 +258,9 @@ async fn the_api_is_asked_through_the_proxy_of_the_object() {
     let host = github.api().split('/').nth(2).unwrap().to_owned();
     let seen = proxy.seen();
     // One connection for the token, at least one for the repository.
-    assert!(seen.len() >= 2 && seen.iter().all(|address| *address == host), "{seen:?}");
+    assert!(
+        seen.len() >= 2 && seen.iter().all(|address| *address == host),
+        "{seen:?}"
+    );
     assert_eq!(github.issued(), 1);
 }

@@ -238,13 +238,24 @@ async fn ssh_goes_through_a_socks_proxy_and_through_no_other() {
     let url = GitSshServer::shared().url(&repository).to_string();
     let proxy = Proxy::socks();
     let lab = Lab::new();
-    let mirror = lab.mirrors.open(&url, &through(&proxy.url, PROXY_PASSWORD).unwrap()).unwrap();
-    let refused = lab.mirrors.open(&url, &through(&proxy.url, "hunter2").unwrap()).unwrap();
+    let mirror = lab
+        .mirrors
+        .open(&url, &through(&proxy.url, PROXY_PASSWORD).unwrap())
+        .unwrap();
+    let refused = lab
+        .mirrors
+        .open(&url, &through(&proxy.url, "hunter2").unwrap())
+        .unwrap();
     let fetch = |mirror: Arc<Mirror>| {
         tokio::task::spawn_blocking(move || mirror.fetch(&[RefQuery::branch("main").unwrap()]).map(drop))
     };
     fetch(mirror).await.unwrap().unwrap();
-    let host = url.trim_start_matches("ssh://git@").split('/').next().unwrap().to_owned();
+    let host = url
+        .trim_start_matches("ssh://git@")
+        .split('/')
+        .next()
+        .unwrap()
+        .to_owned();
     assert_eq!(proxy.seen(), [host]);
     let text = fetch(refused).await.unwrap().unwrap_err().to_string();
     assert!(

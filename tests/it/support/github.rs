@@ -156,7 +156,10 @@ impl Shared {
             .lines()
             .filter(|line| {
                 let line = line.to_ascii_lowercase();
-                !line.is_empty() && !["authorization:", "connection:", "host:"].iter().any(|name| line.starts_with(name))
+                !line.is_empty()
+                    && !["authorization:", "connection:", "host:"]
+                        .iter()
+                        .any(|name| line.starts_with(name))
             })
             .collect();
         let address = self.upstream.socket_addrs(|| None)?;
@@ -189,7 +192,10 @@ impl Shared {
             state.valid.push(token.clone());
             let expires = Timestamp::now().as_second() + state.lifetime;
             let expires = Timestamp::from_second(expires).unwrap().to_string();
-            return (201, json!({ "token": token, "expires_at": expires, "permissions": {} }));
+            return (
+                201,
+                json!({ "token": token, "expires_at": expires, "permissions": {} }),
+            );
         }
         (404, json!({ "message": "Not Found" }))
     }
@@ -214,7 +220,10 @@ impl Shared {
             .map(|part| serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap())
             .collect();
         let now = Timestamp::now().as_second();
-        let (issued, expires) = (parts[1]["iat"].as_i64().unwrap(), parts[1]["exp"].as_i64().unwrap());
+        let (issued, expires) = (
+            parts[1]["iat"].as_i64().unwrap(),
+            parts[1]["exp"].as_i64().unwrap(),
+        );
         if parts[0] != json!({ "alg": "RS256", "typ": "JWT" }) || parts[1]["iss"] != APP {
             return Err("Integration not found");
         }
@@ -230,9 +239,17 @@ pub fn key_pair() -> (String, Vec<u8>) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("key");
     let run = |arguments: &[&str]| {
-        let output = Command::new("ssh-keygen").args(arguments).arg("-f").arg(&path).output();
+        let output = Command::new("ssh-keygen")
+            .args(arguments)
+            .arg("-f")
+            .arg(&path)
+            .output();
         let output = output.expect("ssh-keygen is needed");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         output.stdout
     };
     run(&["-q", "-t", "rsa", "-b", "2048", "-m", "PEM", "-N", ""]);

@@ -335,14 +335,23 @@ mod tests {
     #[case("git+ssh://git@example.com/x", "transport \"git+ssh\" is not supported")]
     #[case("ssh://-oProxyCommand=x/y", "it names no host")]
     #[case("ssh://git@-oProxyCommand=x/y", "it names no host")]
-    #[case("ssh://-oProxyCommand=x@host/y", "its user name contains a character other than letters, digits and `._-+@=`")]
-    #[case("ssh://%2doProxyCommand=x@host/y", "its user name contains a character other than letters, digits and `._-+@=`")]
+    #[case(
+        "ssh://-oProxyCommand=x@host/y",
+        "its user name contains a character other than letters, digits and `._-+@=`"
+    )]
+    #[case(
+        "ssh://%2doProxyCommand=x@host/y",
+        "its user name contains a character other than letters, digits and `._-+@=`"
+    )]
     #[case("ssh://git:hunter2@host/y", "it holds a password")]
     #[case("ssh://git@host", "it names no repository")]
     #[case("ssh://git@host/", "it names no repository")]
     #[case("ssh://git@host:x/y", "it cannot be parsed")]
     #[case("ssh://git@host:99999/y", "it cannot be parsed")]
-    #[case("ssh://git@host/x'; id; '", "it contains one of `?`, `#`, a backslash or a space")]
+    #[case(
+        "ssh://git@host/x'; id; '",
+        "it contains one of `?`, `#`, a backslash or a space"
+    )]
     #[case("ssh://git@host/x%27;id;%27", "its path contains a quote, `$` or a backtick")]
     #[case("ssh://git@host/x%0aid", "its path is not text")]
     #[case("ssh://git@host/-u", "its path starts with a dash")]
@@ -351,7 +360,10 @@ mod tests {
     #[case("ssh://git@a@b/x", "more than one `@`")]
     #[case("ssh://git@a?@b/x", "it contains one of `?`, `#`, a backslash or a space")]
     #[case("ssh://git@a%20b/x", "it names no host")]
-    #[case("ssh://git`id`@host/x", "its user name contains a character other than letters, digits and `._-+@=`")]
+    #[case(
+        "ssh://git`id`@host/x",
+        "its user name contains a character other than letters, digits and `._-+@=`"
+    )]
     #[case("git@example.com:x/y.git", "write it as ssh://user@host/path")]
     #[case("javascript://x/y", "transport \"javascript\" is not supported")]
     #[case("https://", "it names no host")]
@@ -392,9 +404,17 @@ mod tests {
     }
 
     #[rstest]
-    #[case("git@example.com:team/fleet.git", "ssh://git@example.com/team/fleet.git", "team/fleet.git")]
+    #[case(
+        "git@example.com:team/fleet.git",
+        "ssh://git@example.com/team/fleet.git",
+        "team/fleet.git"
+    )]
     #[case("example.com:fleet", "ssh://git@example.com/fleet", "fleet")]
-    #[case("me@example.com:/srv/fleet.git", "ssh://me@example.com/srv/fleet.git", "/srv/fleet.git")]
+    #[case(
+        "me@example.com:/srv/fleet.git",
+        "ssh://me@example.com/srv/fleet.git",
+        "/srv/fleet.git"
+    )]
     #[case("me@example.com:~/fleet", "ssh://me@example.com/~/fleet", "~/fleet")]
     fn the_short_form_of_a_checkout_is_read_as_git_reads_it(
         #[case] text: &str,

@@ -59,7 +59,8 @@ impl SigningKey {
             key: Arc::new(key),
             subkey,
         };
-        key.sign(b"").map_err(|_| malformed("its secret part is damaged"))?;
+        key.sign(b"")
+            .map_err(|_| malformed("its secret part is damaged"))?;
         Ok(key)
     }
 
@@ -386,7 +387,10 @@ mod tests {
         let text = armored(&key);
         let read = |passphrase| SigningKey::read(text.as_bytes(), passphrase);
         assert!(read(Some("hunter2")).unwrap().sign(b"x").is_ok());
-        assert_eq!(read(Some("hunter3")).err(), Some(InvalidSigningKey::PassphraseWrong));
+        assert_eq!(
+            read(Some("hunter3")).err(),
+            Some(InvalidSigningKey::PassphraseWrong)
+        );
         assert_eq!(read(None).err(), Some(InvalidSigningKey::PassphraseMissing));
         assert_eq!(read(Some("")).err(), Some(InvalidSigningKey::PassphraseMissing));
     }

@@ -69,7 +69,8 @@ impl SshProxy {
                 let mut request = vec![1];
                 for part in [username, password] {
                     let length = u8::try_from(part.len());
-                    request.push(length.map_err(|_| failed("user name or password is longer than 255 bytes"))?);
+                    request
+                        .push(length.map_err(|_| failed("user name or password is longer than 255 bytes"))?);
                     request.extend_from_slice(part.as_bytes());
                 }
                 stream.write_all(&request).await?;

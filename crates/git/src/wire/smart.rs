@@ -353,7 +353,11 @@ mod tests {
     const ELSEWHERE: &str = "the credential is not sent to another host";
 
     #[rstest]
-    #[case::another_path("https://a.example/x", "https://a.example/y.gitSUFFIX", Ok("https://a.example/y.git"))]
+    #[case::another_path(
+        "https://a.example/x",
+        "https://a.example/y.gitSUFFIX",
+        Ok("https://a.example/y.git")
+    )]
     #[case::relative("https://a.example/x", "/y.gitSUFFIX", Ok("https://a.example/y.git"))]
     #[case::to_https("http://a.example/x", "https://a.example/xSUFFIX", Ok("https://a.example/x"))]
     #[case::another_host("https://a.example/x", "https://b.example/xSUFFIX", Err(ELSEWHERE))]
@@ -368,7 +372,11 @@ mod tests {
         "https://a.example@b.example/xSUFFIX",
         Err("its target carries a credential")
     )]
-    #[case::a_log_in_page("https://a.example/x", "https://a.example/login", Err("its target is not a Git service"))]
+    #[case::a_log_in_page(
+        "https://a.example/x",
+        "https://a.example/login",
+        Err("its target is not a Git service")
+    )]
     fn a_redirect_is_followed_on_the_same_host_alone(
         #[case] from: &str,
         #[case] location: &str,

@@ -377,7 +377,11 @@ mod tests {
 
     impl Read for Again {
         fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-            let source = if self.start.is_empty() { &self.line } else { &self.start };
+            let source = if self.start.is_empty() {
+                &self.line
+            } else {
+                &self.start
+            };
             let rest = &source[self.position..];
             let count = rest.len().min(buffer.len());
             buffer[..count].copy_from_slice(&rest[..count]);
@@ -422,7 +426,9 @@ mod tests {
 
     #[rstest]
     #[case::version_2("version 2\nls-refs\nfetch=shallow")]
-    #[case::version_0("1111111111111111111111111111111111111111 refs/heads/main\0 shallow side-band-64k ofs-delta")]
+    #[case::version_0(
+        "1111111111111111111111111111111111111111 refs/heads/main\0 shallow side-band-64k ofs-delta"
+    )]
     fn a_list_of_references_without_end_is_given_up(#[case] advertisement: &'static str) {
         let mut line = Vec::new();
         packet::write_line(&mut line, format!("{TIP} refs/heads/{}\n", "x".repeat(60_000)));

@@ -262,7 +262,11 @@ fn a_token_that_the_server_refuses_is_replaced_once_within_the_request() {
         *source.rejected.lock().unwrap(),
         [Credential::Bearer("old".to_owned())]
     );
-    let discoveries = server.take_log().iter().filter(|line| line.starts_with("GET ")).count();
+    let discoveries = server
+        .take_log()
+        .iter()
+        .filter(|line| line.starts_with("GET "))
+        .count();
     assert_eq!(discoveries, 2, "refused, and sent again");
     change(&mirror, &main_branch(), &[("a", write("b\n"))]).unwrap();
     assert_eq!(source.rejected.lock().unwrap().len(), 1);
@@ -276,7 +280,10 @@ fn a_push_whose_token_ends_between_its_requests_lands_once() {
     let ended = Arc::new(AtomicUsize::new(0));
     let requests = Arc::clone(&ended);
     let script = move |line: &str| {
-        if line.starts_with("POST ") && line.contains("receive-pack") && requests.fetch_add(1, Ordering::SeqCst) == 0 {
+        if line.starts_with("POST ")
+            && line.contains("receive-pack")
+            && requests.fetch_add(1, Ordering::SeqCst) == 0
+        {
             return Action::Status(401);
         }
         Action::Serve

@@ -126,12 +126,20 @@ fn fetch_and_push_again_and_again(rounds: u64) {
         if round % 3 == 0 {
             lab.commit("main", "human", &[("other", &format!("{round}\n"))]);
         }
-        change(&mirror, &main_branch(), &[("number", write(&format!("{round}\n")))]).unwrap();
+        change(
+            &mirror,
+            &main_branch(),
+            &[("number", write(&format!("{round}\n")))],
+        )
+        .unwrap();
         most.0 = most.0.max(count_packs(&lab.path("mirror")));
         most.1 = most.1.max(bytes_below(&lab.path("mirror")));
         most.2 = most.2.max(open_files_below(&lab.path("mirror")));
     }
-    println!("at most {} packs, {} bytes, {} files open", most.0, most.1, most.2);
+    println!(
+        "at most {} packs, {} bytes, {} files open",
+        most.0, most.1, most.2
+    );
     assert!(most.0 <= 25 && most.1 < MOST_BYTES && most.2 <= 60, "{most:?}");
     assert_eq!(number(&lab), rounds);
     assert_eq!(lab.count_commits("main") as u64, 2 + rounds + rounds / 3);
