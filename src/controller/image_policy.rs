@@ -17,7 +17,6 @@ use tokio::time::Instant;
 use super::attempt::{Attempt, Reconciler};
 use super::context::Context;
 use super::fault::Diagnosis;
-use super::image_repository;
 use super::image_update_automation::wake_for_policy;
 use super::kinds::Reconciled;
 use super::outcome::{self, Announce, Done, Failure, Recovery, Requeue};
@@ -146,17 +145,6 @@ impl Reconciler for ImagePolicyReconciler {
             requeue,
             announce: Announce::Change,
         })
-    }
-
-    fn secrets(&self, object: &ImagePolicy) -> Vec<ObjectKey> {
-        let repository = self
-            .context
-            .caches
-            .image_repositories
-            .good(&repository_of(object));
-        repository
-            .map(|repository| image_repository::secrets_of(&repository))
-            .unwrap_or_default()
     }
 
     fn deadline(&self, object: &ImagePolicy) -> Duration {
