@@ -5,14 +5,14 @@ use fluxbot_api::Reason;
 use fluxbot_api::image::ImagePolicy;
 use http::{Request, Response};
 use kube::client::Body;
-use kube::core::DeserializeGuard;
 use kube::runtime::watcher::Event;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::controller::{
-    Announce, Attempt, Caches, Context, Destinations, Done, Drive, Events, Failure, Health, Leadership,
-    Lists, Metrics, Observer, Options, Queue, Queues, Reconciler, Recovery, Requeue, drive, watch_secrets,
+    Announce, Attempt, Caches, Context, Destinations, Done, Drive, Events, Failure, Guarded, Health,
+    Leadership, Lists, Metrics, Observer, Options, Queue, Queues, Reconciler, Recovery, Requeue, drive,
+    watch_secrets,
 };
 use crate::http::HttpClients;
 use crate::objects::ObjectKey;
@@ -154,7 +154,7 @@ impl Driven {
             |context| &context.caches.image_policies,
             Box::new(|_, _, _| {}),
         );
-        let object: DeserializeGuard<ImagePolicy> = serde_json::from_value(server.object()).unwrap();
+        let object: Guarded<ImagePolicy> = serde_json::from_value(server.object()).unwrap();
         observer.cache().observe(Event::Apply(object));
         context.lists.complete();
         let queue = Arc::clone(&context.queues.image_policies);
