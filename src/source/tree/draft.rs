@@ -178,22 +178,31 @@ impl Draft {
     }
 
     /// Takes out what the ignore files in it and `ignore` (`spec.ignore`) leave out.
-    pub(in crate::source) fn finish(mut self, ignore: Option<&str>) -> Result<ArtifactTree, TreeError> {
+    pub(in crate::source) fn finish(self, ignore: Option<&str>) -> Result<ArtifactTree, TreeError> {
         if let Some(path) = self.linked.first() {
             return Err(TreeError::LinkedIgnore { path: path.clone() });
         }
-        let mut rules = IgnoreRules::default();
-        let mut path = Vec::new();
-        add_rules(&self.root, &self.snapshots, &mut path, &mut rules)?;
-        rules
-            .add(ignore.unwrap_or_default().as_bytes(), &[])
-            .map_err(|source| TreeError::Ignore {
-                path: "spec.ignore".to_owned(),
-                source,
-            })?;
-        prune(&mut self.root, &rules.matcher(), &mut Vec::new());
-        Ok(ArtifactTree::new(self.root, self.snapshots))
+        let root = without_ignored(self.root, &self.snapshots, ignore)?;
+        Ok(ArtifactTree::new(root, self.snapshots))
     }
+}
+
+/// A folder without what its ignore files and `ignore` leave out.
+pub(super) fn without_ignored(
+    mut root: Directory,
+    snapshots: &[Snapshot],
+    ignore: Option<&str>,
+) -> Result<Directory, TreeError> {
+    let mut rules = IgnoreRules::default();
+    add_rules(&root, snapshots, &mut Vec::new(), &mut rules)?;
+    rules
+        .add(ignore.unwrap_or_default().as_bytes(), &[])
+        .map_err(|source| TreeError::Ignore {
+            path: "spec.ignore".to_owned(),
+            source,
+        })?;
+    prune(&mut root, &rules.matcher(), &mut Vec::new());
+    Ok(root)
 }
 
 enum Found<'t> {

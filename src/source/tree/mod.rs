@@ -1,6 +1,7 @@
 //! An immutable tree of files: what a source holds at one revision, without what it ignores.
 
 mod archive;
+mod directory;
 mod draft;
 
 pub use archive::UnpackLimits;
@@ -81,6 +82,15 @@ pub enum TreeError {
         /// The file.
         path: String,
     },
+    /// A file or folder of this machine cannot be read.
+    #[error("cannot read {path}: {source}")]
+    Disk {
+        /// Its path.
+        path: String,
+        /// What the system says.
+        #[source]
+        source: std::io::Error,
+    },
     /// An archive cannot be read.
     #[error("cannot read the archive: {0}")]
     Archive(#[source] std::io::Error),
@@ -142,6 +152,18 @@ impl ArtifactTree {
         ignore: Option<&str>,
     ) -> Result<Self, TreeError> {
         Draft::of_commit(snapshot, commit, &[])?.finish(ignore)
+    }
+
+    /// The files of a folder of this machine as a source would have them, read into memory: regular files only, without `.git`
+    /// and without what is ignored.
+    ///
+    /// # Errors
+    /// What cannot be read, and more than [`UnpackLimits`] allows by default.
+    pub fn of_directory(path: &Path, ignore: Option<&str>) -> Result<Self, TreeError> {
+        let mut root = draft::without_ignored(directory::scan(path)?, &[], ignore)?;
+        let mut left = UnpackLimits::default().most_bytes;
+        directory::fill(path, &mut root, &mut left)?;
+        Ok(Self::new(root, Vec::new()))
     }
 
     /// The files of an archive as [`super::pack`] and source-controller write them, held in memory.
