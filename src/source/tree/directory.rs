@@ -1,7 +1,9 @@
 //! A folder of this machine as a source has it: regular files only, without what is ignored, in memory.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -63,7 +65,7 @@ fn scan_below(path: &Path, depth: usize, entries: &mut usize) -> Result<Director
 /// Reads the files that are left.
 pub(super) fn fill(path: &Path, directory: &mut Directory, left: &mut u64) -> Result<(), TreeError> {
     for (name, node) in &mut directory.entries {
-        let child = path.join(std::ffi::OsStr::new(&*String::from_utf8_lossy(name)));
+        let child = path.join(OsStr::from_bytes(name));
         match node {
             Node::Directory(below) => fill(&child, below, left)?,
             Node::File { content, .. } => {
