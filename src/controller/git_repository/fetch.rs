@@ -151,7 +151,7 @@ impl Fetch {
                     return Ok(Found::Replica { artifact });
                 }
                 let Some(artifact) = artifact else {
-                    return Ok(Found::Replica { artifact });
+                    return Ok(Found::Replica { artifact: None });
                 };
                 self.hand_over(&mirror, content, &artifact)?;
                 Ok(Found::Current {

@@ -305,11 +305,8 @@ fn tell(attempt: &mut Attempt<GitRepository>, look: &Look) {
     if let Found::Current { artifact, .. } = &look.found
         && attempt.requested_at.is_some()
     {
-        let text = format!(
-            "no changes since last reconciliation: observed revision '{}'",
-            artifact.revision
-        );
-        attempt.event(EventSeverity::Trace, Reason::GitOperationSucceeded, text);
+        let (reason, text) = plan::unchanged_text(&attempt.object.spec, &artifact.revision);
+        attempt.event(EventSeverity::Trace, reason, text);
     }
 }
 

@@ -213,6 +213,24 @@ pub fn stored_text(subject: Option<&str>, revision: &str) -> String {
     format!("stored artifact for commit '{what}'")
 }
 
+/// The event about a run without news. Flux has two: one where the list of references was enough, and one where the commit had
+/// to be looked up.
+#[must_use]
+pub fn unchanged_text(spec: &GitRepositorySpec, revision: &str) -> (Reason, String) {
+    let given = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
+    let is_looked_up = spec.verify.is_some()
+        || spec.reference.as_ref().is_some_and(|reference| {
+            let by_name = given(&reference.name) || given(&reference.tag);
+            given(&reference.commit) || (given(&reference.semver) && !by_name)
+        });
+    if is_looked_up {
+        let text = format!("artifact up-to-date with remote revision: '{revision}'");
+        return (Reason::ArtifactUpToDate, text);
+    }
+    let text = format!("no changes since last reconciliation: observed revision '{revision}'");
+    (Reason::GitOperationSucceeded, text)
+}
+
 /// Whether the status before tells of a fault that a success now ends.
 #[must_use]
 pub fn had_failed(status: &GitRepositoryStatus) -> bool {

@@ -240,3 +240,17 @@ fn an_empty_repository_is_told_from_a_missing_reference() {
     assert_eq!(missing.failure.reason, Reason::GitOperationFailed);
     assert_eq!(missing.failure.recovery, Recovery::Backoff);
 }
+
+#[rstest]
+#[case::a_branch(|reference: &mut GitRepositoryRef| reference.branch = Some("main".to_owned()), Reason::GitOperationSucceeded)]
+#[case::a_commit(|reference: &mut GitRepositoryRef| reference.commit = Some("1".to_owned()), Reason::ArtifactUpToDate)]
+#[case::a_range(|reference: &mut GitRepositoryRef| reference.semver = Some("1.x".to_owned()), Reason::ArtifactUpToDate)]
+fn a_run_without_news_is_told_as_flux_tells_it(#[case] set: fn(&mut GitRepositoryRef), #[case] reason: Reason) {
+    let mut reference = GitRepositoryRef::default();
+    set(&mut reference);
+    let mut spec = spec();
+    spec.reference = Some(reference);
+    let (told, text) = unchanged_text(&spec, "main@sha1:1");
+    assert_eq!(told, reason);
+    assert!(text.ends_with("revision: 'main@sha1:1'") || text.ends_with("observed revision 'main@sha1:1'"), "{text}");
+}
