@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use fluxbot_api::kustomize::{Kustomization, PostBuild, SubstituteKind, SubstituteReference, SubstituteStrategy};
+use fluxbot_api::kustomize::{
+    Kustomization, PostBuild, SubstituteKind, SubstituteReference, SubstituteStrategy,
+};
 use fluxbot_kustomize::{Built, Entry, Files, FilesError, Kind, LoadRestrictor, Options, Reorder, flux};
 use serde_json::{Map, Value};
 
@@ -53,7 +55,11 @@ pub(super) fn build(file: &Path, name: Option<&str>, source: &Path) -> Result<Bu
     }
     let common = plan::common_metadata(spec);
     let mut labels = common.labels;
-    labels.extend(plan::owner(&key).labels().map(|(name, value)| (name, value.to_owned())));
+    labels.extend(
+        plan::owner(&key)
+            .labels()
+            .map(|(name, value)| (name, value.to_owned())),
+    );
     for object in &mut built.objects {
         add(&mut object.value, "labels", &labels);
         add(&mut object.value, "annotations", &common.annotations);
@@ -83,7 +89,9 @@ fn chosen(
         manifest.kind == "Kustomization" && manifest.api_version.starts_with("kustomize.toolkit.fluxcd.io/")
     };
     let all: Vec<&Manifest> = manifests.iter().filter(is_kustomization).collect();
-    let named = all.iter().filter(|manifest| name.is_none_or(|name| manifest.name == name));
+    let named = all
+        .iter()
+        .filter(|manifest| name.is_none_or(|name| manifest.name == name));
     let found: Vec<&&Manifest> = named.collect();
     let manifest = match found.as_slice() {
         [only] => **only,
@@ -91,12 +99,18 @@ fn chosen(
             return Err(Failure::invalid(format!(
                 "{} holds no Kustomization of kustomize.toolkit.fluxcd.io{}",
                 file.display(),
-                name.map(|name| format!(" with the name {name}")).unwrap_or_default()
+                name.map(|name| format!(" with the name {name}"))
+                    .unwrap_or_default()
             )));
         }
         several => {
             let names: Vec<&str> = several.iter().map(|manifest| manifest.name.as_str()).collect();
-            let text = format!("{} holds {} Kustomizations: {}", file.display(), several.len(), names.join(", "));
+            let text = format!(
+                "{} holds {} Kustomizations: {}",
+                file.display(),
+                several.len(),
+                names.join(", ")
+            );
             return Err(Failure::invalid(text).hint("choose one with --name"));
         }
     };
@@ -152,8 +166,14 @@ fn variables(
 fn in_source(post_build: &PostBuild, tree: &ArtifactTree) -> Result<Vec<Manifest>, Failure> {
     let mut found = Vec::new();
     for path in tree.list("").map_err(Failure::failed)? {
-        let is_yaml = path.rsplit_once('.').is_some_and(|(_, end)| matches!(end, "yaml" | "yml"));
-        let Some(content) = (if is_yaml { tree.read_file(&path).map_err(Failure::failed)? } else { None }) else {
+        let is_yaml = path
+            .rsplit_once('.')
+            .is_some_and(|(_, end)| matches!(end, "yaml" | "yml"));
+        let Some(content) = (if is_yaml {
+            tree.read_file(&path).map_err(Failure::failed)?
+        } else {
+            None
+        }) else {
             continue;
         };
         let Ok(text) = std::str::from_utf8(&content) else {
@@ -185,14 +205,22 @@ fn add_all(
         ))
     };
     if manifest.value.get("sops").is_some() {
-        return Err(unusable("it is encrypted with SOPS").hint(
-            "put its plain text into the file of the Kustomization, outside of the repository",
-        ));
+        return Err(unusable("it is encrypted with SOPS")
+            .hint("put its plain text into the file of the Kustomization, outside of the repository"));
     }
-    let entries = |field: &str| manifest.value.get(field).and_then(Value::as_object).into_iter().flatten();
+    let entries = |field: &str| {
+        manifest
+            .value
+            .get(field)
+            .and_then(Value::as_object)
+            .into_iter()
+            .flatten()
+    };
     let is_secret = reference.kind == SubstituteKind::Secret;
     for (name, value) in entries("data") {
-        let text = value.as_str().ok_or_else(|| unusable("a value of its data is no text"))?;
+        let text = value
+            .as_str()
+            .ok_or_else(|| unusable("a value of its data is no text"))?;
         if is_secret {
             let bytes = STANDARD
                 .decode(text.replace(['\n', ' '], ""))
@@ -203,7 +231,9 @@ fn add_all(
         }
     }
     for (name, value) in entries("stringData").filter(|_| is_secret) {
-        let text = value.as_str().ok_or_else(|| unusable("a value of its stringData is no text"))?;
+        let text = value
+            .as_str()
+            .ok_or_else(|| unusable("a value of its stringData is no text"))?;
         variables.set_secret(name, text.as_bytes());
     }
     Ok(())
@@ -222,7 +252,9 @@ fn put(built: &mut Built, post_build: &PostBuild, variables: &Variables) -> Resu
             Err(error) => {
                 let name = object.value.pointer("/metadata/name").and_then(Value::as_str);
                 let place = match &error {
-                    ObjectError::Substitute(error) => error.place().map(|place| format!(" in {}", place.excerpt)),
+                    ObjectError::Substitute(error) => {
+                        error.place().map(|place| format!(" in {}", place.excerpt))
+                    }
                     _ => None,
                 };
                 return Err(Failure::failed(format!(
@@ -251,7 +283,11 @@ fn add(object: &mut Value, field: &str, entries: &BTreeMap<String, String>) {
         *known = Value::Object(Map::new());
     }
     if let Some(known) = known.as_object_mut() {
-        known.extend(entries.iter().map(|(name, value)| (name.clone(), Value::String(value.clone()))));
+        known.extend(
+            entries
+                .iter()
+                .map(|(name, value)| (name.clone(), Value::String(value.clone()))),
+        );
     }
 }
 

@@ -87,10 +87,7 @@ pub(super) enum FetchFault {
     Include { text: String },
     /// The artifact of this revision could not be stored.
     #[error("{error}")]
-    Store {
-        revision: String,
-        error: StorageError,
-    },
+    Store { revision: String, error: StorageError },
 }
 
 impl Found {
@@ -174,7 +171,9 @@ impl Fetch {
                 stored.verified = verified;
                 Ok(Found::Stored(Box::new(stored)))
             }
-            Err(ResolveError::NoReference { .. }) if self.is_missing_ours() => Ok(Found::Replica { artifact }),
+            Err(ResolveError::NoReference { .. }) if self.is_missing_ours() => {
+                Ok(Found::Replica { artifact })
+            }
             Err(error) => Err(error.into()),
         }
     }
@@ -285,7 +284,12 @@ impl Fetch {
     }
 
     /// Sees that this process has the tree of an artifact that an earlier one has made.
-    fn hand_over(&self, mirror: &Mirror, content: &Content<'_>, artifact: &Artifact) -> Result<(), FetchFault> {
+    fn hand_over(
+        &self,
+        mirror: &Mirror,
+        content: &Content<'_>,
+        artifact: &Artifact,
+    ) -> Result<(), FetchFault> {
         let digest = artifact.digest.clone().unwrap_or_default();
         if self.sources.get_digest(&self.key, &digest).is_some() {
             return Ok(());
@@ -293,7 +297,11 @@ impl Fetch {
         let revision = Revision::parse(&artifact.revision);
         // What comes from elsewhere is in the artifact, and need not be asked for again.
         let is_own = content.submodules.is_none() && content.includes.is_empty();
-        let recalled = if is_own { recall(mirror, &revision, content) } else { Ok(None) };
+        let recalled = if is_own {
+            recall(mirror, &revision, content)
+        } else {
+            Ok(None)
+        };
         let tree = match recalled {
             Ok(Some(checkout)) => checkout.tree,
             _ => self.storage.load(artifact)?,

@@ -335,7 +335,11 @@ fn show(attempt: &mut Attempt<GitRepository>, fault: SourceFault) -> Failure {
     if verified.is_some_and(|verified| verified.status == "False") {
         attempt.remove_condition(ConditionType::SourceVerified);
     }
-    let known = attempt.status.artifact.as_ref().map(|artifact| &artifact.revision);
+    let known = attempt
+        .status
+        .artifact
+        .as_ref()
+        .map(|artifact| &artifact.revision);
     if let (Some(revision), Some(known)) = (outdated, known)
         && revision != *known
     {

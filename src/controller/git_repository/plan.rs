@@ -139,7 +139,9 @@ pub fn included(
             SourceFault::include(failure)
         };
         if leads_to(name, &own, &lookup) {
-            let text = format!("include '{name}' leads back to this repository: its artifact would grow without end");
+            let text = format!(
+                "include '{name}' leads back to this repository: its artifact would grow without end"
+            );
             return Err(waiting(Reason::Failed, text));
         }
         let Some(source) = lookup(name) else {

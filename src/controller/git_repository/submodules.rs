@@ -32,7 +32,10 @@ impl Submodules for Repositories<'_> {
         }
         let is_own = server(self.url).is_some_and(|own| server(url).as_ref() == Some(&own));
         if is_own {
-            return self.mirrors.open(url, self.access).map_err(|error| error.to_string());
+            return self
+                .mirrors
+                .open(url, self.access)
+                .map_err(|error| error.to_string());
         }
         if remote.is_ssh() {
             return Err(format!(
@@ -64,7 +67,11 @@ impl fmt::Debug for Repositories<'_> {
 fn server(url: &str) -> Option<(String, String, u16)> {
     let url = Url::parse(url).ok()?;
     let port = url.port_or_known_default().unwrap_or(22);
-    Some((url.scheme().to_owned(), url.host_str()?.to_ascii_lowercase(), port))
+    Some((
+        url.scheme().to_owned(),
+        url.host_str()?.to_ascii_lowercase(),
+        port,
+    ))
 }
 
 #[cfg(test)]
@@ -84,6 +91,9 @@ mod tests {
     #[case("ssh://git@example.org/a", "https://example.org/b", false)]
     #[case("no url", "no url", false)]
     fn a_credential_is_for_one_server(#[case] own: &str, #[case] other: &str, #[case] expected: bool) {
-        assert_eq!(server(own).is_some_and(|own| server(other) == Some(own)), expected);
+        assert_eq!(
+            server(own).is_some_and(|own| server(other) == Some(own)),
+            expected
+        );
     }
 }

@@ -91,7 +91,9 @@ pub(super) fn address(parent: &str, url: &str) -> Result<String, String> {
         return Ok(format!("ssh://{login}/{}", path.trim_start_matches('/')));
     }
     if url.is_empty() || url.starts_with('/') || url.starts_with('\\') {
-        return Err(format!("the URL {url:?} leads to the file system of this machine"));
+        return Err(format!(
+            "the URL {url:?} leads to the file system of this machine"
+        ));
     }
     let (scheme, rest) = parent
         .split_once("://")
@@ -102,9 +104,9 @@ pub(super) fn address(parent: &str, url: &str) -> Result<String, String> {
         match name {
             "" | "." => {}
             ".." => {
-                names
-                    .pop()
-                    .ok_or_else(|| format!("the URL {url:?} leads above the root of {scheme}://{authority}"))?;
+                names.pop().ok_or_else(|| {
+                    format!("the URL {url:?} leads above the root of {scheme}://{authority}")
+                })?;
             }
             name => names.push(name),
         }
@@ -127,17 +129,44 @@ mod tests {
         );
         let mut found: Vec<_> = modules.into_iter().collect();
         found.sort();
-        let pairs = [("libs/a", "../a2.git"), ("libs/b #1", "https://example.org/b.git")];
+        let pairs = [
+            ("libs/a", "../a2.git"),
+            ("libs/b #1", "https://example.org/b.git"),
+        ];
         assert_eq!(found, pairs.map(|(path, url)| (path.to_owned(), url.to_owned())));
     }
 
     #[rstest]
-    #[case("https://example.org/team/app.git", "../lib.git", Ok("https://example.org/team/lib.git"))]
-    #[case("https://example.org/team/app.git", "./lib.git", Ok("https://example.org/team/app.git/lib.git"))]
-    #[case("https://example.org/team/app", "../../other/lib", Ok("https://example.org/other/lib"))]
-    #[case("ssh://git@example.org:2222/team/app", "../lib", Ok("ssh://git@example.org:2222/team/lib"))]
-    #[case("https://example.org/app", "https://other.org/lib", Ok("https://other.org/lib"))]
-    #[case("https://example.org/app", "git@other.org:team/lib.git", Ok("ssh://git@other.org/team/lib.git"))]
+    #[case(
+        "https://example.org/team/app.git",
+        "../lib.git",
+        Ok("https://example.org/team/lib.git")
+    )]
+    #[case(
+        "https://example.org/team/app.git",
+        "./lib.git",
+        Ok("https://example.org/team/app.git/lib.git")
+    )]
+    #[case(
+        "https://example.org/team/app",
+        "../../other/lib",
+        Ok("https://example.org/other/lib")
+    )]
+    #[case(
+        "ssh://git@example.org:2222/team/app",
+        "../lib",
+        Ok("ssh://git@example.org:2222/team/lib")
+    )]
+    #[case(
+        "https://example.org/app",
+        "https://other.org/lib",
+        Ok("https://other.org/lib")
+    )]
+    #[case(
+        "https://example.org/app",
+        "git@other.org:team/lib.git",
+        Ok("ssh://git@other.org/team/lib.git")
+    )]
     #[case("https://example.org/app", "../../lib", Err("above the root"))]
     #[case("https://example.org/app", "/etc/lib", Err("file system of this machine"))]
     #[case("https://example.org/app", "", Err("file system of this machine"))]

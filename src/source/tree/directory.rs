@@ -50,8 +50,16 @@ fn scan_below(path: &Path, depth: usize, entries: &mut usize) -> Result<Director
         let node = if kind.is_dir() {
             Node::Directory(scan_below(&child, depth + 1, entries)?)
         } else {
-            let mode = entry.metadata().map_err(|error| unreadable(&child, error))?.permissions().mode();
-            let content = if name == IGNORE_FILE { read(&child)? } else { Vec::new() };
+            let mode = entry
+                .metadata()
+                .map_err(|error| unreadable(&child, error))?
+                .permissions()
+                .mode();
+            let content = if name == IGNORE_FILE {
+                read(&child)?
+            } else {
+                Vec::new()
+            };
             Node::File {
                 executable: mode & 0o111 != 0,
                 content: in_memory(content),

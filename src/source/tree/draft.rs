@@ -113,7 +113,11 @@ impl Draft {
     /// Whether something is at a path, a submodule included. A sparse checkout asks, whose paths need not be in any clean form.
     pub(in crate::source) fn has(&self, path: &str) -> bool {
         let names = names(path);
-        let is_link = |link: &RepoPath| link.names().map(Some).eq(names.iter().map(|name| Some(name.as_bytes())));
+        let is_link = |link: &RepoPath| {
+            link.names()
+                .map(Some)
+                .eq(names.iter().map(|name| Some(name.as_bytes())))
+        };
         find(&self.root, &names).is_some() || self.gitlinks.iter().any(|(link, _)| is_link(link))
     }
 
@@ -140,9 +144,9 @@ impl Draft {
         let source = names(from);
         let found = match source.as_slice() {
             [] => Found::Root(tree.root()),
-            names => Found::Node(
-                find(tree.root(), names).ok_or_else(|| IncludeError::Missing(source.join("/")))?,
-            ),
+            names => {
+                Found::Node(find(tree.root(), names).ok_or_else(|| IncludeError::Missing(source.join("/")))?)
+            }
         };
         let target = names(to);
         let offset = self.snapshots.len();

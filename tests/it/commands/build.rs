@@ -71,7 +71,13 @@ fn source() -> TempDir {
 }
 
 async fn build(source: &Path, kustomization: &str, more: &[&str]) -> Run {
-    let arguments = ["build", "--kustomization", "-", "--source", source.to_str().unwrap()];
+    let arguments = [
+        "build",
+        "--kustomization",
+        "-",
+        "--source",
+        source.to_str().unwrap(),
+    ];
     Fluxbot::new(arguments.iter().chain(more))
         .stdin(kustomization)
         .run()
@@ -123,7 +129,11 @@ async fn what_is_missing_is_named_with_a_remedy() {
     let error = run.failure(1);
     assert!(error.contains("kustomization path not found: "), "{error}");
 
-    fs::write(source.path().join("apps/bad.yaml"), DEPLOYMENT.replace("web}", "bad}").replace("zone:=a", "zone")).unwrap();
+    fs::write(
+        source.path().join("apps/bad.yaml"),
+        DEPLOYMENT.replace("web}", "bad}").replace("zone:=a", "zone"),
+    )
+    .unwrap();
     let run = build(source.path(), &format!("{KUSTOMIZATION}{KEYS}"), &[]).await;
     let error = run.failure(1);
     assert_eq!(
@@ -136,12 +146,26 @@ async fn what_is_missing_is_named_with_a_remedy() {
 #[tokio::test]
 async fn one_of_several_is_chosen_by_its_name() {
     let source = source();
-    let second = KUSTOMIZATION.replace("name: apps,", "name: second,").replace("name: keys", "name: keys, optional: true");
+    let second = KUSTOMIZATION
+        .replace("name: apps,", "name: second,")
+        .replace("name: keys", "name: keys, optional: true");
     let both = format!("{second}---\n{KUSTOMIZATION}{KEYS}");
     let error = build(source.path(), &both, &[]).await;
-    assert!(error.failure(2).contains("holds 2 Kustomizations: second, apps"), "{}", error.stderr);
+    assert!(
+        error.failure(2).contains("holds 2 Kustomizations: second, apps"),
+        "{}",
+        error.stderr
+    );
     let run = build(source.path(), &both, &["--name", "second"]).await;
-    assert!(run.success().contains("kustomize.toolkit.fluxcd.io/name: second"), "{}", run.stdout);
+    assert!(
+        run.success().contains("kustomize.toolkit.fluxcd.io/name: second"),
+        "{}",
+        run.stdout
+    );
     let error = build(source.path(), &both, &["--name", "third"]).await;
-    assert!(error.failure(2).contains("with the name third"), "{}", error.stderr);
+    assert!(
+        error.failure(2).contains("with the name third"),
+        "{}",
+        error.stderr
+    );
 }

@@ -16,7 +16,10 @@ async fn envsubst(arguments: &[&str], input: &str) -> Run {
 
 #[rstest]
 #[case::a_variable("a: ${cluster}\n", "a: production\n")]
-#[case::an_operator("a: ${cluster^^} ${cluster:0:4} ${nothing:=none}\n", "a: PRODUCTION prod none\n")]
+#[case::an_operator(
+    "a: ${cluster^^} ${cluster:0:4} ${nothing:=none}\n",
+    "a: PRODUCTION prod none\n"
+)]
 #[case::a_missing_one_is_empty("a: ${nothing}\n", "a: \n")]
 #[case::a_bare_name_stays("a: $cluster $${cluster}\n", "a: $cluster ${cluster}\n")]
 #[case::across_lines("${nothing:=one\ntwo}\n", "one\ntwo\n")]
@@ -31,7 +34,11 @@ async fn variables_of_the_environment_are_put_in(#[case] input: &str, #[case] ex
 #[case::strict(&["--strict"], "a: 1\nb: ${nothing}\n", "error: variable not set (strict mode): \"nothing\" in line 2: ${nothing}\n")]
 #[case::malformed(&[], "${list[@]}\n", "error: missing closing brace in line 1: ${list[@]}\n")]
 #[tokio::test]
-async fn what_cannot_be_put_in_is_named(#[case] arguments: &[&str], #[case] input: &str, #[case] message: &str) {
+async fn what_cannot_be_put_in_is_named(
+    #[case] arguments: &[&str],
+    #[case] input: &str,
+    #[case] message: &str,
+) {
     let run = envsubst(arguments, input).await;
     assert_eq!(run.failure(1), message);
     assert_eq!(run.stdout, "");

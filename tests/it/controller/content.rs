@@ -57,16 +57,20 @@ fn digest(object: &GitRepository) -> String {
 
 /// Commits files, and submodules at commits.
 fn commit_with_links(repository: &Repository, files: &[(&str, &str)], links: &[(&str, &str)]) {
-    let mut stream = "commit refs/heads/main\ncommitter Ada <ada@example.com> 1767323046 +0000\ndata 5\nlinks\n\
+    let mut stream =
+        "commit refs/heads/main\ncommitter Ada <ada@example.com> 1767323046 +0000\ndata 5\nlinks\n\
                       from refs/heads/main^0\n"
-        .to_owned();
+            .to_owned();
     for (path, content) in files {
         stream += &format!("M 100644 inline {path}\ndata {}\n{content}\n", content.len());
     }
     for (path, commit) in links {
         stream += &format!("M 160000 {commit} {path}\n");
     }
-    stdout_with_input(repository.git().args(["fast-import", "--quiet"]), stream.as_bytes());
+    stdout_with_input(
+        repository.git().args(["fast-import", "--quiet"]),
+        stream.as_bytes(),
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -90,7 +94,10 @@ async fn an_included_source_is_waited_for_copied_and_followed() {
         "could not get resource for include 'other': gitrepositories.source.toolkit.fluxcd.io \"other\" not found"
     );
     let unavailable = condition(&status.conditions, "IncludeUnavailable").unwrap();
-    assert_eq!((unavailable.status.as_str(), unavailable.reason.as_str()), ("True", "NotFound"));
+    assert_eq!(
+        (unavailable.status.as_str(), unavailable.reason.as_str()),
+        ("True", "NotFound")
+    );
 
     let manifest = fleet
         .source("other", "")
@@ -106,7 +113,13 @@ async fn an_included_source_is_waited_for_copied_and_followed() {
     let status = object.status.clone().unwrap();
     assert!(condition(&status.conditions, "IncludeUnavailable").is_none());
     assert_eq!(status.observed_include, object.spec.include);
-    let included = fleet.git_repository("other").await.status.unwrap().artifact.unwrap();
+    let included = fleet
+        .git_repository("other")
+        .await
+        .status
+        .unwrap()
+        .artifact
+        .unwrap();
     assert_eq!(status.included_artifacts, [included]);
 
     // The other source moves on: the content is another one at the same revision.
@@ -120,20 +133,33 @@ async fn an_included_source_is_waited_for_copied_and_followed() {
     let revision = |object: &GitRepository| object.status.clone().unwrap().artifact.unwrap().revision;
     assert_eq!(revision(&again), revision(&object));
 
-    fleet.apply(&fleet.source("fleet", "  include: [{repository: {name: other}, fromPath: missing}]\n"));
+    fleet.apply(&fleet.source(
+        "fleet",
+        "  include: [{repository: {name: other}, fromPath: missing}]\n",
+    ));
     let (message, status) = failed(&fleet, "fleet", "CopyFailure").await;
     assert_eq!(
         message,
         "failed to copy 'other' include from missing to other: cannot stat missing: no such file or directory"
     );
-    assert_eq!(condition(&status.conditions, "StorageOperationFailed").unwrap().status, "True");
+    assert_eq!(
+        condition(&status.conditions, "StorageOperationFailed")
+            .unwrap()
+            .status,
+        "True"
+    );
     assert!(status.artifact.is_some(), "the artifact before stays");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sparse_checkout_takes_what_begins_with_its_paths() {
     let one = config_map("one", "1");
-    let files = ["apps/one.yaml", "apps-old/two.yaml", "infra/three.yaml", "four.yaml"];
+    let files = [
+        "apps/one.yaml",
+        "apps-old/two.yaml",
+        "infra/three.yaml",
+        "four.yaml",
+    ];
     let files: Vec<(&str, &str)> = files.iter().map(|path| (*path, one.as_str())).collect();
     let fleet = Fleet::start("sparse", &files).await;
     let whole = fleet.fetched("fleet", &fleet.head()).await;
@@ -154,7 +180,10 @@ async fn a_sparse_checkout_takes_what_begins_with_its_paths() {
         "failed to sparse checkout directories : sparse checkout dir 'missing' does not exist in repository: lstat missing: \
          no such file or directory"
     );
-    assert_eq!(condition(&status.conditions, "FetchFailed").unwrap().status, "True");
+    assert_eq!(
+        condition(&status.conditions, "FetchFailed").unwrap().status,
+        "True"
+    );
 
     fleet.apply(&fleet.source("fleet", ""));
     let whole = renewed(&fleet, "fleet", Some(&digest(&sparse))).await;
@@ -172,10 +201,18 @@ async fn submodules_are_fetched_where_they_are_asked_for() {
     let old = inner.revision("main").unwrap();
     inner.commit_files("main", "later", &[("later.yaml", one.as_str())]);
     let modules = "[submodule \"inner\"]\n\tpath = deep/inner\n\turl = ../submodules-inner.git\n";
-    commit_with_links(&middle, &[(".gitmodules", modules)], &[("deep/inner", old.as_str())]);
+    commit_with_links(
+        &middle,
+        &[(".gitmodules", modules)],
+        &[("deep/inner", old.as_str())],
+    );
     let modules = "[submodule \"middle\"]\n\tpath = libs/middle\n\turl = ../submodules-middle.git\n";
     let commit = middle.revision("main").unwrap();
-    commit_with_links(&fleet.repository, &[(".gitmodules", modules)], &[("libs/middle", commit.as_str())]);
+    commit_with_links(
+        &fleet.repository,
+        &[(".gitmodules", modules)],
+        &[("libs/middle", commit.as_str())],
+    );
     fleet.request("gitrepository", "fleet");
     let without = fleet.fetched("fleet", &fleet.head()).await;
     assert_eq!(served(&without).await, ["apps/one.yaml"]);
@@ -184,10 +221,17 @@ async fn submodules_are_fetched_where_they_are_asked_for() {
     let with = renewed(&fleet, "fleet", Some(&digest(&without))).await;
     assert_eq!(
         served(&with).await,
-        ["apps/one.yaml", "libs/middle/deep/inner/inner.yaml", "libs/middle/middle.yaml"],
+        [
+            "apps/one.yaml",
+            "libs/middle/deep/inner/inner.yaml",
+            "libs/middle/middle.yaml"
+        ],
         "the commits that the repositories name, not the newest ones"
     );
-    assert_eq!(with.status.as_ref().unwrap().observed_recurse_submodules, Some(true));
+    assert_eq!(
+        with.status.as_ref().unwrap().observed_recurse_submodules,
+        Some(true)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -197,8 +241,15 @@ async fn a_submodule_on_another_server_gets_no_credential() {
     let foreign = GitServer::start(GitServerOptions::default());
     let library = foreign.create_repository("library", &[("library.yaml", one.as_str())]);
     let commit = library.revision("main").unwrap();
-    let modules = format!("[submodule \"library\"]\n\tpath = library\n\turl = {}\n", library.url);
-    commit_with_links(&fleet.repository, &[(".gitmodules", &modules)], &[("library", commit.as_str())]);
+    let modules = format!(
+        "[submodule \"library\"]\n\tpath = library\n\turl = {}\n",
+        library.url
+    );
+    commit_with_links(
+        &fleet.repository,
+        &[(".gitmodules", &modules)],
+        &[("library", commit.as_str())],
+    );
     fleet.apply(&fleet.source("fleet", "  recurseSubmodules: true\n"));
     // Both servers know the same user: with the credential of the source it would have worked.
     let (message, _) = failed(&fleet, "fleet", "GitOperationFailed").await;

@@ -21,7 +21,12 @@ fn folder(files: &[(&str, &str)]) -> ArtifactTree {
 }
 
 /// The tree of a repository with what another source has put into it.
-async fn including(name: &str, from: &str, to: &str, ignore: Option<&str>) -> Result<ArtifactTree, ResolveError> {
+async fn including(
+    name: &str,
+    from: &str,
+    to: &str,
+    ignore: Option<&str>,
+) -> Result<ArtifactTree, ResolveError> {
     let files = [
         ("apps/a.yaml", "own\n"),
         ("apps/notes.md", "own\n"),
@@ -66,7 +71,9 @@ async fn including(name: &str, from: &str, to: &str, ignore: Option<&str>) -> Re
 
 #[tokio::test]
 async fn the_ignore_rules_of_both_count_for_what_is_included() {
-    let tree = including("rules", "./deploy/", "../../vendor", Some("b.yaml")).await.unwrap();
+    let tree = including("rules", "./deploy/", "../../vendor", Some("b.yaml"))
+        .await
+        .unwrap();
     assert_eq!(
         tree.list("").unwrap(),
         [
@@ -82,7 +89,9 @@ async fn the_ignore_rules_of_both_count_for_what_is_included() {
 
 #[tokio::test]
 async fn a_file_takes_the_place_of_a_file() {
-    let tree = including("file", "deploy/a.yaml", "apps/a.yaml", None).await.unwrap();
+    let tree = including("file", "deploy/a.yaml", "apps/a.yaml", None)
+        .await
+        .unwrap();
     assert_eq!(tree.read("apps/a.yaml").unwrap().unwrap(), b"other\n");
 }
 
@@ -92,7 +101,12 @@ async fn a_file_takes_the_place_of_a_file() {
 #[case::a_file("3", "deploy", "apps/a.yaml", "apps/a.yaml is not a directory")]
 #[case::below_a_file("4", "deploy", "apps/a.yaml/x", "apps/a.yaml is not a directory")]
 #[case::a_file_over_a_folder("5", "deploy/a.yaml", "apps", "apps exists already and is not empty")]
-#[case::what_is_not_there("6", "deploy/none", "vendor", "cannot stat deploy/none: no such file or directory")]
+#[case::what_is_not_there(
+    "6",
+    "deploy/none",
+    "vendor",
+    "cannot stat deploy/none: no such file or directory"
+)]
 #[tokio::test]
 async fn what_cannot_be_copied_is_named(
     #[case] name: &str,
@@ -100,7 +114,9 @@ async fn what_cannot_be_copied_is_named(
     #[case] to: &str,
     #[case] reason: &str,
 ) {
-    let error = including(&format!("fault-{name}"), from, to, None).await.unwrap_err();
+    let error = including(&format!("fault-{name}"), from, to, None)
+        .await
+        .unwrap_err();
     assert_eq!(
         error.to_string(),
         format!("failed to copy 'other' include from {from} to {to}: {reason}")
@@ -110,7 +126,12 @@ async fn what_cannot_be_copied_is_named(
 #[test]
 fn a_folder_gives_its_files_without_links_and_what_is_ignored() {
     let folder = TempDir::new().unwrap();
-    for (path, content) in [("a/b.yaml", "b"), ("logo.png", "x"), (".git/config", "x"), ("c.sh", "c")] {
+    for (path, content) in [
+        ("a/b.yaml", "b"),
+        ("logo.png", "x"),
+        (".git/config", "x"),
+        ("c.sh", "c"),
+    ] {
         let path = folder.path().join(path);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, content).unwrap();

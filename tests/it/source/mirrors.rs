@@ -115,11 +115,19 @@ async fn after_a_restart_the_mirror_brings_back_what_the_status_names_without_as
     assert_eq!((again.commit, again.subject), (first.commit, first.subject));
     assert_eq!(server.control().requests("mirror-restart").await.len(), before);
     let other = Revision::parse("main@sha1:5394cb7f48332b2de7c17dd8b8384bbc84b7e738");
-    assert!(recall(&lab.mirror(&repository), &other, &Content::default()).unwrap().is_none());
     assert!(
-        recall(&lab.mirror(&repository), &Revision::parse("1.2.3"), &Content::default())
+        recall(&lab.mirror(&repository), &other, &Content::default())
             .unwrap()
             .is_none()
+    );
+    assert!(
+        recall(
+            &lab.mirror(&repository),
+            &Revision::parse("1.2.3"),
+            &Content::default()
+        )
+        .unwrap()
+        .is_none()
     );
 }
 
@@ -213,7 +221,10 @@ async fn fetches_and_pushes_of_many_threads_on_one_mirror_are_all_right() {
     }
     for writer in 0..3 {
         let revision = Revision::git("x", &repository.revision(&format!("writer-{writer}")).unwrap());
-        let tree = recall(&mirror, &revision, &Content::default()).unwrap().unwrap().tree;
+        let tree = recall(&mirror, &revision, &Content::default())
+            .unwrap()
+            .unwrap()
+            .tree;
         assert_eq!(tree.list("").unwrap().len(), 5);
     }
     repository.fsck();

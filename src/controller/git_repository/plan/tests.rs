@@ -104,7 +104,9 @@ fn what_is_included_is_part_of_the_content() {
 
 fn include(name: &str) -> GitRepositoryInclude {
     GitRepositoryInclude {
-        repository: LocalObjectReference { name: name.to_owned() },
+        repository: LocalObjectReference {
+            name: name.to_owned(),
+        },
         ..GitRepositoryInclude::default()
     }
 }
@@ -139,7 +141,10 @@ fn an_include_that_cannot_be_had_is_waited_for(
     object.spec.include = includes.iter().map(|name| include(name)).collect();
     let fault = included(&object, source, Duration::from_secs(30)).unwrap_err();
     assert_eq!(fault.condition, ConditionType::IncludeUnavailable);
-    assert_eq!((fault.failure.reason, fault.failure.message.as_str()), (reason, message));
+    assert_eq!(
+        (fault.failure.reason, fault.failure.message.as_str()),
+        (reason, message)
+    );
     assert_eq!(fault.failure.recovery, Recovery::Wait(Duration::from_secs(30)));
 }
 
@@ -245,12 +250,18 @@ fn an_empty_repository_is_told_from_a_missing_reference() {
 #[case::a_branch(|reference: &mut GitRepositoryRef| reference.branch = Some("main".to_owned()), Reason::GitOperationSucceeded)]
 #[case::a_commit(|reference: &mut GitRepositoryRef| reference.commit = Some("1".to_owned()), Reason::ArtifactUpToDate)]
 #[case::a_range(|reference: &mut GitRepositoryRef| reference.semver = Some("1.x".to_owned()), Reason::ArtifactUpToDate)]
-fn a_run_without_news_is_told_as_flux_tells_it(#[case] set: fn(&mut GitRepositoryRef), #[case] reason: Reason) {
+fn a_run_without_news_is_told_as_flux_tells_it(
+    #[case] set: fn(&mut GitRepositoryRef),
+    #[case] reason: Reason,
+) {
     let mut reference = GitRepositoryRef::default();
     set(&mut reference);
     let mut spec = spec();
     spec.reference = Some(reference);
     let (told, text) = unchanged_text(&spec, "main@sha1:1");
     assert_eq!(told, reason);
-    assert!(text.ends_with("revision: 'main@sha1:1'") || text.ends_with("observed revision 'main@sha1:1'"), "{text}");
+    assert!(
+        text.ends_with("revision: 'main@sha1:1'") || text.ends_with("observed revision 'main@sha1:1'"),
+        "{text}"
+    );
 }
