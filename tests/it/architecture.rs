@@ -8,6 +8,7 @@ use crate::support::project_root;
 /// Each module of the library and the modules that it may name.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("hexadecimal", &[]),
+    ("substitute", &[]),
     ("image", &["hexadecimal"]),
     ("policy", &["image"]),
     ("setters", &["image"]),
@@ -19,7 +20,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("docker_config", &["scanner"]),
     ("committer", &["image", "setters", "objects"]),
     ("objects", &["image"]),
-    ("sync", &["objects"]),
+    ("sync", &["objects", "substitute"]),
     ("source", &["http", "git", "objects", "policy", "hexadecimal"]),
     (
         "update",
@@ -48,6 +49,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "git",
             "sync",
             "source",
+            "substitute",
             "update",
             "cloud",
             "hexadecimal",
@@ -76,6 +78,7 @@ const PURE: &[&str] = &[
     "src/sync/order.rs",
     "src/sync/prepare.rs",
     "src/sync/switches.rs",
+    "src/substitute",
     "src/cloud/registry_host.rs",
     "src/cloud/signature.rs",
     "src/sync/unknown_fields.rs",
