@@ -58,7 +58,11 @@ mod tests {
 
     #[test]
     fn a_field_that_another_manager_took_is_lost_and_one_that_came_is_not() {
-        let before = own_fields(&[own(&json!({"f:spec": {"f:replicas": {}, "f:paused": {}}}))], OURS).unwrap();
+        let before = own_fields(
+            &[own(&json!({"f:spec": {"f:replicas": {}, "f:paused": {}}}))],
+            OURS,
+        )
+        .unwrap();
         let edited = [own(&json!({"f:spec": {"f:paused": {}}})), edit("")];
         let after = own_fields(&edited, OURS).unwrap();
         assert!(has_lost(&before, &after));
@@ -71,7 +75,10 @@ mod tests {
     #[test]
     fn an_autoscaler_takes_nothing() {
         let scaled = [own(&json!({"f:spec": {"f:paused": {}}})), edit("scale")];
-        let again = [own(&json!({"f:spec": {"f:paused": {}, "f:replicas": {}}})), edit("scale")];
+        let again = [
+            own(&json!({"f:spec": {"f:paused": {}, "f:replicas": {}}})),
+            edit("scale"),
+        ];
         assert_eq!(own_fields(&scaled, OURS), own_fields(&again, OURS));
     }
 }

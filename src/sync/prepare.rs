@@ -180,11 +180,11 @@ impl Prepared {
         self
     }
 
-    /// Leaves the objects alone that would install controllers in place of this process (see [`replaces_us`]).
+    /// Leaves the objects alone that would install one of these controllers in place of this process (see [`replaces_us`]).
     #[must_use]
-    pub fn without_own_controllers(mut self) -> Self {
+    pub fn without_controllers(mut self, replaced: &[&str]) -> Self {
         for prepared in &mut self.objects {
-            prepared.is_left_alone = replaces_us(&prepared.object);
+            prepared.is_left_alone = replaces_us(&prepared.object, replaced);
         }
         self
     }

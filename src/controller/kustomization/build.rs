@@ -27,8 +27,8 @@ pub(super) struct Build {
     /// The variables that are put into the objects, when `spec.postBuild` is there.
     pub(super) substitution: Option<(Variables, Rules)>,
     pub(super) ignored: Arc<IgnoreRules>,
-    /// Whether objects that install controllers in place of this process are left alone.
-    pub(super) protects_us: bool,
+    /// Controllers that are not installed, because this process does their work.
+    pub(super) replaced_controllers: Arc<[&'static str]>,
 }
 
 /// What was built.
@@ -82,12 +82,11 @@ impl Build {
             let origin = format!("{}:{}", object.origin.path, object.origin.line);
             Object::new(object.value).with_origin(origin)
         });
-        let mut objects = prepare(objects.collect(), &self.owner, &self.common)?.ignoring(&self.ignored);
-        if self.protects_us {
-            objects = objects.without_own_controllers();
-        }
+        let objects = prepare(objects.collect(), &self.owner, &self.common)?;
         Ok(Built {
-            objects,
+            objects: objects
+                .ignoring(&self.ignored)
+                .without_controllers(&self.replaced_controllers),
             digest,
             seen,
             has_kustomization_file: self.has_kustomization_file(),

@@ -1,7 +1,7 @@
 //! The clusters to which objects are applied: this one, and those of kubeconfigs in Secrets (`spec.kubeConfig`).
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use fluxbot_api::meta::KubeConfigReference;
@@ -106,12 +106,12 @@ impl Clusters {
         if let Some(known) = self.known(&digest) {
             return Ok(known);
         }
-        let client = client(text).await.map_err(|reason| ClusterError::Invalid { key, reason })?;
+        let client = client(text)
+            .await
+            .map_err(|reason| ClusterError::Invalid { key, reason })?;
         let appliers = Appliers::new(client, Limits::default());
         let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
-        let (kept, _) = others
-            .entry(digest)
-            .or_insert_with(|| (appliers, Instant::now()));
+        let (kept, _) = others.entry(digest).or_insert_with(|| (appliers, Instant::now()));
         Ok(kept.clone())
     }
 
@@ -142,7 +142,9 @@ async fn client(text: &[u8]) -> Result<Client, String> {
     confine(&mut kubeconfig)?;
     let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
         .await
-        .map_err(|_| "its current context does not name a cluster and a user with usable credentials".to_owned())?;
+        .map_err(|_| {
+            "its current context does not name a cluster and a user with usable credentials".to_owned()
+        })?;
     config.read_timeout = Some(TIMEOUT);
     config.connect_timeout = Some(TIMEOUT);
     Client::try_from(config).map_err(|_| "its certificates or keys cannot be read".to_owned())
@@ -157,7 +159,10 @@ fn confine(kubeconfig: &mut Kubeconfig) -> Result<(), String> {
             return refused("users[].user.exec", "use a token or a client certificate");
         }
         if user.auth_provider.is_some() {
-            return refused("users[].user.auth-provider", "use a token or a client certificate");
+            return refused(
+                "users[].user.auth-provider",
+                "use a token or a client certificate",
+            );
         }
         if user.token_file.is_some() {
             return refused("users[].user.tokenFile", "use token");
@@ -173,9 +178,14 @@ fn confine(kubeconfig: &mut Kubeconfig) -> Result<(), String> {
         user.impersonate_groups = None;
     }
     for cluster in &mut kubeconfig.clusters {
-        let Some(cluster) = &mut cluster.cluster else { continue };
+        let Some(cluster) = &mut cluster.cluster else {
+            continue;
+        };
         if cluster.certificate_authority.is_some() {
-            return refused("clusters[].cluster.certificate-authority", "use certificate-authority-data");
+            return refused(
+                "clusters[].cluster.certificate-authority",
+                "use certificate-authority-data",
+            );
         }
         // Certificates are always verified.
         cluster.insecure_skip_tls_verify = None;
@@ -197,12 +207,20 @@ mod tests {
     }
 
     #[rstest]
-    #[case("exec: {command: sh, apiVersion: client.authentication.k8s.io/v1}", "", "users[].user.exec")]
+    #[case(
+        "exec: {command: sh, apiVersion: client.authentication.k8s.io/v1}",
+        "",
+        "users[].user.exec"
+    )]
     #[case("auth-provider: {name: gcp}", "", "users[].user.auth-provider")]
     #[case("tokenFile: /var/run/secrets/token", "", "users[].user.tokenFile")]
     #[case("client-certificate: /etc/a", "", "users[].user.client-certificate")]
     #[case("client-key: /etc/a", "", "users[].user.client-key")]
-    #[case("token: abcd", ", certificate-authority: /etc/a", "clusters[].cluster.certificate-authority")]
+    #[case(
+        "token: abcd",
+        ", certificate-authority: /etc/a",
+        "clusters[].cluster.certificate-authority"
+    )]
     #[tokio::test]
     async fn programs_and_files_of_the_pod_are_refused(
         #[case] user: &str,
@@ -215,7 +233,10 @@ mod tests {
 
     #[tokio::test]
     async fn certificates_are_verified_and_nobody_else_is_acted_as() {
-        let text = config("token: abcd, as: admin, as-groups: ['system:masters']", ", insecure-skip-tls-verify: true");
+        let text = config(
+            "token: abcd, as: admin, as-groups: ['system:masters']",
+            ", insecure-skip-tls-verify: true",
+        );
         let mut kubeconfig = Kubeconfig::from_yaml(&text).unwrap();
         confine(&mut kubeconfig).unwrap();
         let user = kubeconfig.auth_infos[0].auth_info.as_ref().unwrap();
@@ -229,10 +250,16 @@ mod tests {
     #[test]
     fn the_key_is_the_one_that_is_named_or_one_of_two() {
         let data = |names: &[&str]| SecretData {
-            values: names.iter().map(|name| ((*name).to_owned(), name.as_bytes().to_vec())).collect(),
+            values: names
+                .iter()
+                .map(|name| ((*name).to_owned(), name.as_bytes().to_vec()))
+                .collect(),
             ..SecretData::default()
         };
-        assert_eq!(kubeconfig(&data(&["value", "value.yaml"]), None), Ok(&b"value"[..]));
+        assert_eq!(
+            kubeconfig(&data(&["value", "value.yaml"]), None),
+            Ok(&b"value"[..])
+        );
         assert_eq!(kubeconfig(&data(&["value.yaml"]), None), Ok(&b"value.yaml"[..]));
         assert_eq!(kubeconfig(&data(&["value"]), Some("other")), Err("other"));
         assert_eq!(kubeconfig(&data(&["other"]), None), Err("value"));

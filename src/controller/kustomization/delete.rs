@@ -53,7 +53,9 @@ pub(super) async fn delete(
     let appliers = match clusters.of(context, namespace, spec.kube_config.as_ref()).await {
         Ok(appliers) => appliers,
         // The way to the cluster is gone with its Secret; to wait for it would block the namespace's end.
-        Err(error @ (ClusterError::Missing { .. } | ClusterError::NoKey { .. } | ClusterError::ConfigMap)) => {
+        Err(
+            error @ (ClusterError::Missing { .. } | ClusterError::NoKey { .. } | ClusterError::ConfigMap),
+        ) => {
             let count = inventory.entries().len();
             let text = format!("unable to prune objects: {error}: {count} objects are left behind");
             report(attempt, EventSeverity::Error, &text);

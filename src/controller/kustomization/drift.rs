@@ -77,7 +77,12 @@ impl DriftWatch {
             }
             let token = CancellationToken::new();
             inner.kinds.insert(kind, token.clone().drop_guard());
-            tokio::spawn(watch(Arc::downgrade(self), Arc::clone(&self.applier), entry.clone(), token));
+            tokio::spawn(watch(
+                Arc::downgrade(self),
+                Arc::clone(&self.applier),
+                entry.clone(),
+                token,
+            ));
         }
     }
 
@@ -244,9 +249,15 @@ mod tests {
         tokio::time::advance(PERIOD + Duration::from_secs(1)).await;
         assert_eq!(judge(Some(&all)), Verdict::Nothing);
         assert_eq!(judge(None), Verdict::Correct(owner.clone()), "gone");
-        assert_eq!(inner.judge(&seen("other", None), Instant::now()), Verdict::Nothing);
+        assert_eq!(
+            inner.judge(&seen("other", None), Instant::now()),
+            Verdict::Nothing
+        );
         inner.replace(&owner, &[]);
-        assert_eq!(inner.judge(&seen("one", Some(&less)), Instant::now()), Verdict::Nothing);
+        assert_eq!(
+            inner.judge(&seen("one", Some(&less)), Instant::now()),
+            Verdict::Nothing
+        );
         assert!(inner.objects.is_empty() && inner.of_owner.is_empty());
     }
 }

@@ -60,12 +60,17 @@ impl Seen {
 
     /// Whether a build of another tree would see the same, and so give the same.
     pub(super) fn is_same_in(&self, tree: &ArtifactTree) -> bool {
-        self.inputs.fetched.is_empty() && !self.answers.is_empty() && answers(&self.inputs, tree) == self.answers
+        self.inputs.fetched.is_empty()
+            && !self.answers.is_empty()
+            && answers(&self.inputs, tree) == self.answers
     }
 }
 
 fn answers(inputs: &Inputs, tree: &ArtifactTree) -> Vec<Answer> {
-    let read = inputs.read.iter().map(|path| Answer::Content(tree.content_id(path)));
+    let read = inputs
+        .read
+        .iter()
+        .map(|path| Answer::Content(tree.content_id(path)));
     let listed = inputs.listed.iter().map(|path| {
         let entries = tree.entries(path).unwrap_or_default().into_iter();
         Answer::Entries(
@@ -131,7 +136,9 @@ impl Memory {
 impl LastRun {
     /// How long after this run the next complete one is due; `None` when it is overdue.
     pub(super) fn rest_of(&self, interval: Duration) -> Option<Duration> {
-        interval.checked_sub(self.at.elapsed()).filter(|rest| !rest.is_zero())
+        interval
+            .checked_sub(self.at.elapsed())
+            .filter(|rest| !rest.is_zero())
     }
 }
 
@@ -140,13 +147,18 @@ mod tests {
     use super::*;
 
     fn tree(files: &[(&str, &str)]) -> ArtifactTree {
-        let mut builder = tar::Builder::new(flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast()));
+        let mut builder = tar::Builder::new(flate2::write::GzEncoder::new(
+            Vec::new(),
+            flate2::Compression::fast(),
+        ));
         for (path, content) in files {
             let mut header = tar::Header::new_gnu();
             header.set_size(content.len() as u64);
             header.set_mode(0o644);
             header.set_cksum();
-            builder.append_data(&mut header, path, content.as_bytes()).unwrap();
+            builder
+                .append_data(&mut header, path, content.as_bytes())
+                .unwrap();
         }
         let archive = builder.into_inner().unwrap().finish().unwrap();
         ArtifactTree::read_tar_gz(archive.as_slice(), &crate::source::UnpackLimits::default()).unwrap()
@@ -171,14 +183,25 @@ mod tests {
     #[test]
     fn a_tree_is_the_same_to_a_build_unless_something_that_it_looked_at_differs() {
         let with = |changes: &[(&'static str, &'static str)]| {
-            let kept = FILES.iter().filter(|(path, _)| changes.iter().all(|(changed, _)| changed != path));
+            let kept = FILES
+                .iter()
+                .filter(|(path, _)| changes.iter().all(|(changed, _)| changed != path));
             let files: Vec<_> = kept.chain(changes).copied().collect();
             seen().is_same_in(&tree(&files))
         };
         assert!(with(&[]));
-        assert!(with(&[("README.md", "changed"), ("other/new.yaml", "kind: Secret")]));
-        assert!(!with(&[("base/web.yaml", "kind: Secret")]), "a file that was read");
-        assert!(!with(&[("apps/new.yaml", "kind: Secret")]), "a folder that was listed");
+        assert!(with(&[
+            ("README.md", "changed"),
+            ("other/new.yaml", "kind: Secret")
+        ]));
+        assert!(
+            !with(&[("base/web.yaml", "kind: Secret")]),
+            "a file that was read"
+        );
+        assert!(
+            !with(&[("apps/new.yaml", "kind: Secret")]),
+            "a folder that was listed"
+        );
         assert!(!with(&[("apps/Kustomization", "")]), "a file that was looked for");
         assert!(!seen().is_same_in(&tree(&FILES[..1])), "a file that is gone");
         let fetched = Inputs {

@@ -298,7 +298,12 @@ pub fn on_change(context: &Context, waits: Arc<Waits>, artifacts: Arc<Artifacts>
         let has_settled = settled.is_some() && settled != old.and_then(plan::settled);
         for dependent in waits.dependents(key) {
             // What an expression looks at, nobody knows.
-            let asks_more = || caches.kustomizations.good(&dependent).is_some_and(|object| plan::has_expressions(&object.spec));
+            let asks_more = || {
+                caches
+                    .kustomizations
+                    .good(&dependent)
+                    .is_some_and(|object| plan::has_expressions(&object.spec))
+            };
             if has_settled || asks_more() {
                 queue.wake(&dependent);
             }

@@ -19,8 +19,8 @@ use crate::objects::ObjectKey;
 use crate::source::SourceKey;
 use crate::substitute;
 use crate::sync::{
-    Action, Applied, ApplyError, CommonMetadata, Entry, Expression, ExpressionError, HealthRules, IgnoreRules,
-    Inventory, ObjectId, Owner,
+    Action, Applied, ApplyError, CommonMetadata, Entry, Expression, ExpressionError, HealthRules,
+    IgnoreRules, Inventory, ObjectId, Owner,
 };
 
 /// The shortest time that a run may take, and what the interval leaves of it, as in Flux.
@@ -194,9 +194,15 @@ pub fn substitution(spec: &KustomizationSpec) -> Option<substitute::Rules> {
 /// The Secrets that a run reads.
 #[must_use]
 pub fn secrets(key: &ObjectKey, spec: &KustomizationSpec) -> Vec<ObjectKey> {
-    let of_cluster = spec.kube_config.as_ref().and_then(|config| config.secret_ref.as_ref());
+    let of_cluster = spec
+        .kube_config
+        .as_ref()
+        .and_then(|config| config.secret_ref.as_ref());
     let of_cluster = of_cluster.map(|secret| secret.name.as_str());
-    let references = spec.post_build.iter().flat_map(|post_build| &post_build.substitute_from);
+    let references = spec
+        .post_build
+        .iter()
+        .flat_map(|post_build| &post_build.substitute_from);
     let of_variables = references
         .filter(|reference| reference.kind == SubstituteKind::Secret)
         .map(|reference| reference.name.as_str());
@@ -301,7 +307,9 @@ pub fn is_on_its_way(
 /// Whether a dependency is awaited by an expression.
 #[must_use]
 pub fn has_expressions(spec: &KustomizationSpec) -> bool {
-    spec.depends_on.iter().any(|dependency| dependency.ready_expr.is_some())
+    spec.depends_on
+        .iter()
+        .any(|dependency| dependency.ready_expr.is_some())
 }
 
 /// Whether the expression of a dependency lets its dependent go on: the reason why not, in Flux's words, or `None`. Without an
@@ -317,7 +325,10 @@ pub fn unready_by_expression(
 ) -> Result<Option<String>, Failure> {
     let text = reference.ready_expr.as_deref().unwrap_or_default();
     let invalid = |error: ExpressionError| {
-        invalid_expression(format!("failed to evaluate dependency {}: {error}", dependency.name))
+        invalid_expression(format!(
+            "failed to evaluate dependency {}: {error}",
+            dependency.name
+        ))
     };
     let expression = Expression::parse(text).map_err(invalid)?;
     let mut variables = serde_json::Map::new();
@@ -519,8 +530,8 @@ pub fn claims(
         let Some(found) = find(&key) else { continue };
         let is_held = inventory(&found).contains(&change.entry.id);
         let (source, revision) = at;
-        let is_settled = source_key(&key, &found.spec.source_ref) == *source
-            && settled(&found) == Some(Some(revision));
+        let is_settled =
+            source_key(&key, &found.spec.source_ref) == *source && settled(&found) == Some(Some(revision));
         if is_held && (is_settled || before.contains(&change.entry.id)) {
             lines.push(format!(
                 "{} is also applied by Kustomization/{key}, and each overwrites what the other has written: remove it from one of \
@@ -538,7 +549,8 @@ pub fn is_known(object: &Kustomization, revision: &str, digest: &str) -> bool {
     let Some(status) = &object.status else {
         return false;
     };
-    settled(object) == Some(Some(revision)) && status.history.first().is_some_and(|last| last.digest == digest)
+    settled(object) == Some(Some(revision))
+        && status.history.first().is_some_and(|last| last.digest == digest)
 }
 
 /// Whether a run is the last one of an object as it is now, with nothing in between.

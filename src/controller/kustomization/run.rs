@@ -189,7 +189,11 @@ impl Run<'_> {
             common: plan::common_metadata(spec),
             substitution: plan::substitution(spec).map(|rules| (found.variables, rules)),
             ignored: Arc::clone(&self.ignored),
-            protects_us: !self.is_remote,
+            replaced_controllers: if self.is_remote {
+                Arc::default()
+            } else {
+                Arc::clone(&self.context.options.replaced_controllers)
+            },
         };
         let built = self
             .builds
@@ -257,8 +261,13 @@ impl Run<'_> {
         self.prune(attempt, &before, &applied.inventory()).await?;
         let targets = plan::health_targets(&attempt.key, &attempt.object.spec, &applied);
         let has_changed = applied.changes.iter().any(crate::sync::Change::is_change);
-        self.check_health(attempt, targets.as_deref(), &built.objects.jobs_with_ttl(), has_changed)
-            .await?;
+        self.check_health(
+            attempt,
+            targets.as_deref(),
+            &built.objects.jobs_with_ttl(),
+            has_changed,
+        )
+        .await?;
         Ok((!log.is_empty(), targets))
     }
 
@@ -271,7 +280,11 @@ impl Run<'_> {
         before: &Inventory,
     ) {
         let is_known = plan::is_known(&attempt.object, &self.artifact.revision, &built.digest);
-        let drift = if is_known { plan::drift(applied) } else { String::new() };
+        let drift = if is_known {
+            plan::drift(applied)
+        } else {
+            String::new()
+        };
         if !drift.is_empty() {
             self.tell(attempt, Reason::DriftDetected, &drift);
         }
@@ -286,7 +299,11 @@ impl Run<'_> {
                 self.tell(attempt, Reason::Progressing, &text).severity = EventSeverity::Error;
             }
         }
-        let left: Vec<String> = built.objects.left_alone().map(|object| object.id().subject()).collect();
+        let left: Vec<String> = built
+            .objects
+            .left_alone()
+            .map(|object| object.id().subject())
+            .collect();
         if !left.is_empty() && !is_known {
             let text = format!(
                 "{} were not applied, because they install controllers of Flux whose work is done here already: remove them from the \
@@ -566,7 +583,10 @@ fn no_variables(error: &VariablesError) -> Failure {
 
 /// A failure without the values of Secrets that were put into objects: an API server may repeat what it does not understand.
 fn masked(mut failure: Failure, secrets: &[String]) -> Failure {
-    let mut secrets: Vec<&String> = secrets.iter().filter(|secret| secret.chars().count() >= 4).collect();
+    let mut secrets: Vec<&String> = secrets
+        .iter()
+        .filter(|secret| secret.chars().count() >= 4)
+        .collect();
     // The longest first, so that no part of one stays behind after another.
     secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
     for secret in secrets {

@@ -38,7 +38,10 @@ pub(super) async fn read(
 ) -> Result<Found, VariablesError> {
     let mut variables = Variables::new();
     let mut digest = Sha256::new();
-    for reference in post_build.iter().flat_map(|post_build| &post_build.substitute_from) {
+    for reference in post_build
+        .iter()
+        .flat_map(|post_build| &post_build.substitute_from)
+    {
         for (name, value, is_secret) in entries(context, namespace, reference).await? {
             note(&mut digest, &name, &value);
             if is_secret {
@@ -82,7 +85,11 @@ async fn entries(
     if reference.kind == SubstituteKind::Secret {
         let key = ObjectKey::new(namespace, &reference.name);
         return match context.secret(&key).await {
-            Ok(data) => Ok(data.values.into_iter().map(|(name, value)| (name, value, true)).collect()),
+            Ok(data) => Ok(data
+                .values
+                .into_iter()
+                .map(|(name, value)| (name, value, true))
+                .collect()),
             Err(SecretError::NotFound(_)) if is_optional => Ok(Vec::new()),
             Err(SecretError::NotFound(_)) => Err(failed(format!("secrets \"{}\" not found", reference.name))),
             Err(error) => Err(failed(error.to_string())),
@@ -96,7 +103,9 @@ async fn entries(
     match found {
         Some(map) => {
             let data = map.data.unwrap_or_default().into_iter();
-            Ok(data.map(|(name, value)| (name, value.into_bytes(), false)).collect())
+            Ok(data
+                .map(|(name, value)| (name, value.into_bytes(), false))
+                .collect())
         }
         None if is_optional => Ok(Vec::new()),
         None => Err(failed(format!("configmaps \"{}\" not found", reference.name))),

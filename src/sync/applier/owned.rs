@@ -61,7 +61,11 @@ pub(super) async fn watch(
             () = cancel.cancelled() => return,
             has_told = watch_once(applier, kind, tell) => has_told,
         };
-        pause = if has_told { FIRST_PAUSE } else { (pause * 2).min(LONGEST_PAUSE) };
+        pause = if has_told {
+            FIRST_PAUSE
+        } else {
+            (pause * 2).min(LONGEST_PAUSE)
+        };
         tokio::select! {
             () = cancel.cancelled() => return,
             () = tokio::time::sleep(pause) => {}

@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use cel::objects::Key;
-use cel::{Context, Program, Value as CelValue};
+use cel::{Program, Value as CelValue};
 use serde_json::{Map, Value};
 
 mod functions;
@@ -81,7 +81,7 @@ impl Expression {
             return Err(wrong(format!("it has more than {MAX_OPERATORS} operators")));
         }
         // The parser is generated code that nobody has proved never to panic.
-        let program = catch_unwind(AssertUnwindSafe(|| Program::compile(text)));
+        let program = catch_unwind(AssertUnwindSafe(|| functions::environment().compile(text)));
         let program = program.map_err(|_| wrong("the parser gave up".to_owned()))?;
         let program = program.map_err(|errors| wrong(one_line(&errors.to_string())))?;
         Ok(Self {
@@ -100,22 +100,20 @@ impl Expression {
             reason,
         };
         let evaluation = catch_unwind(AssertUnwindSafe(|| {
-            let mut context = Context::default();
-            functions::add(&mut context);
+            let mut context = functions::context().map_err(|error| failed(error.to_string()))?;
             for (name, value) in variables {
                 context.add_variable_from_value(name.clone(), to_cel(value));
             }
-            self.program.execute(&context)
+            self.program.execute(&context).map_err(|error| match &error {
+                cel::ExecutionError::UndeclaredReference(name) => ExpressionError::Undeclared {
+                    text: self.text.clone(),
+                    name: name.as_str().to_owned(),
+                },
+                error => failed(reason(error)),
+            })
         }));
         let result = evaluation.map_err(|_| failed("the evaluation gave up".to_owned()))?;
-        let result = result.map_err(|error| match &error {
-            cel::ExecutionError::UndeclaredReference(name) => ExpressionError::Undeclared {
-                text: self.text.clone(),
-                name: name.as_str().to_owned(),
-            },
-            error => failed(reason(error)),
-        })?;
-        match result {
+        match result? {
             CelValue::Bool(value) => Ok(value),
             _ => Err(ExpressionError::NotBoolean(self.text.clone())),
         }
@@ -156,7 +154,11 @@ fn operators(text: &str) -> usize {
 }
 
 fn one_line(text: &str) -> String {
-    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let lines: Vec<&str> = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect();
     lines.first().copied().unwrap_or_default().to_owned()
 }
 

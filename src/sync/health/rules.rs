@@ -92,7 +92,9 @@ impl HealthRules {
             group: group.to_owned(),
             kind: kind.to_owned(),
         };
-        self.by_kind.get(&key(kind)).or_else(|| self.by_kind.get(&key("")))
+        self.by_kind
+            .get(&key(kind))
+            .or_else(|| self.by_kind.get(&key("")))
     }
 }
 

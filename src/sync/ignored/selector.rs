@@ -50,7 +50,10 @@ impl Selector {
             && fits(&self.name, object.name())
             && fits(&self.namespace, object.namespace().unwrap_or_default())
             && self.labels.iter().all(|one| one.fits(object.label(&one.key)))
-            && self.annotations.iter().all(|one| one.fits(object.annotation(&one.key)))
+            && self
+                .annotations
+                .iter()
+                .all(|one| one.fits(object.annotation(&one.key)))
     }
 }
 
@@ -99,7 +102,8 @@ fn requirements(text: &str) -> Result<Vec<Requirement>, String> {
     parts
         .iter()
         .map(|part| {
-            requirement(part.trim()).ok_or_else(|| format!("unable to parse requirement '{part}' of '{text}'"))
+            requirement(part.trim())
+                .ok_or_else(|| format!("unable to parse requirement '{part}' of '{text}'"))
         })
         .collect()
 }
@@ -115,7 +119,12 @@ fn requirement(text: &str) -> Option<Requirement> {
     };
     let set = |text: &str| {
         let inner = text.trim().strip_prefix('(')?.strip_suffix(')')?;
-        Some(inner.split(',').map(|value| value.trim().to_owned()).collect::<Vec<_>>())
+        Some(
+            inner
+                .split(',')
+                .map(|value| value.trim().to_owned())
+                .collect::<Vec<_>>(),
+        )
     };
     let one = |value: &str| Some(vec![value.trim().to_owned()]);
     if let Some(name) = text.strip_prefix('!') {
@@ -166,7 +175,8 @@ mod tests {
 
     #[test]
     fn an_expression_is_for_the_whole_text() {
-        let object = Object::new(json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}}));
+        let object =
+            Object::new(json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}}));
         let target = |name: &str| Target {
             name: Some(name.to_owned()),
             ..Target::default()

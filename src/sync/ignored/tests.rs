@@ -18,8 +18,14 @@ fn applied_by(mut object: Value, manager: &str, fields: &Value) -> Value {
 #[test]
 fn ignored_fields_do_not_count() {
     let paths = ["/spec/replicas".to_owned(), "/spec/missing/deep".to_owned()];
-    assert_eq!(without(&deployment(1, "a"), &paths), without(&deployment(5, "a"), &paths));
-    assert_ne!(without(&deployment(1, "a"), &paths), without(&deployment(1, "b"), &paths));
+    assert_eq!(
+        without(&deployment(1, "a"), &paths),
+        without(&deployment(5, "a"), &paths)
+    );
+    assert_ne!(
+        without(&deployment(1, "a"), &paths),
+        without(&deployment(1, "b"), &paths)
+    );
 }
 
 #[test]
@@ -31,8 +37,15 @@ fn a_field_keeps_the_value_of_the_cluster_unless_another_manager_has_applied_it(
     let scaled = applied_by(live.clone(), "scaler", &json!({"f:spec": {"f:replicas": {}}}));
     assert_eq!(yielded(&scaled)["spec"].get("replicas"), None, "left out");
     let other = applied_by(live, "scaler", &json!({"f:spec": {"f:paused": {}}}));
-    assert_eq!(yielded(&other), deployment(5, "a"), "another field of that manager");
-    assert_eq!(super::yielded(&wish, &deployment(1, "b"), &wish, &paths, "kustomize-controller"), None);
+    assert_eq!(
+        yielded(&other),
+        deployment(5, "a"),
+        "another field of that manager"
+    );
+    assert_eq!(
+        super::yielded(&wish, &deployment(1, "b"), &wish, &paths, "kustomize-controller"),
+        None
+    );
 }
 
 #[test]
@@ -42,7 +55,10 @@ fn items_of_lists_are_found_by_their_keys() {
     let fields = json!({"f:spec": {"f:template": {"f:spec": {"f:containers": {"k:{\"name\":\"web\"}": {"f:image": {}}}}}}});
     let live = applied_by(live, "updater", &fields);
     let sent = yielded(&wish, &live, &wish, &paths, "kustomize-controller").unwrap();
-    assert_eq!(sent.pointer("/spec/template/spec/containers/0"), Some(&json!({"name": "web"})));
+    assert_eq!(
+        sent.pointer("/spec/template/spec/containers/0"),
+        Some(&json!({"name": "web"}))
+    );
 }
 
 #[test]
@@ -54,7 +70,11 @@ fn rules_are_for_the_objects_of_their_target() {
             ..fluxbot_api::kustomize::Selector::default()
         }),
     };
-    let rules = IgnoreRules::new(&[rule("Deployment", "/spec/replicas"), rule("Service", "/spec/clusterIP")]).unwrap();
+    let rules = IgnoreRules::new(&[
+        rule("Deployment", "/spec/replicas"),
+        rule("Service", "/spec/clusterIP"),
+    ])
+    .unwrap();
     assert_eq!(rules.paths(&Object::new(deployment(1, "a"))), ["/spec/replicas"]);
     let error = IgnoreRules::new(&[rule("Service", "spec.clusterIP")]).unwrap_err();
     assert_eq!(

@@ -105,10 +105,15 @@ fn decryption_is_refused_by_name() {
         (failure.reason, failure.recovery),
         (Reason::BuildFailed, Recovery::Stalled)
     );
-    assert!(failure.message.starts_with("spec.decryption is not supported yet: "), "{failure}");
+    assert!(
+        failure
+            .message
+            .starts_with("spec.decryption is not supported yet: "),
+        "{failure}"
+    );
 }
 
-fn dependency(expression: &str) -> DependencyReference {
+fn reference(expression: &str) -> DependencyReference {
     DependencyReference {
         name: "base".to_owned(),
         ready_expr: Some(expression.to_owned()),
@@ -117,16 +122,26 @@ fn dependency(expression: &str) -> DependencyReference {
 }
 
 #[rstest]
-#[case::that_holds("dep.status.lastAppliedRevision == 'main@sha1:1' && self.metadata.name == 'web'", Ok(None))]
+#[case::that_holds(
+    "dep.status.lastAppliedRevision == 'main@sha1:1' && self.metadata.name == 'web'",
+    Ok(None)
+)]
 #[case::that_does_not(
     "dep.metadata.labels.version == self.metadata.labels.version",
-    Ok(Some("failed to evaluate the CEL expression 'dep.metadata.labels.version == self.metadata.labels.version': no such key: labels"))
+    Ok(Some(
+        "failed to evaluate the CEL expression 'dep.metadata.labels.version == self.metadata.labels.version': no such key: labels"
+    ))
 )]
-#[case::that_is_false("dep.status.lastAppliedRevision == 'other'", Ok(Some("dependency 'apps/base' is not ready according to readyExpr eval")))]
+#[case::that_is_false(
+    "dep.status.lastAppliedRevision == 'other'",
+    Ok(Some("dependency 'apps/base' is not ready according to readyExpr eval"))
+)]
 #[case::that_names_nothing(
     "other.status.ready",
-    Err("Reconciliation failed terminally due to configuration error: failed to evaluate dependency base: undeclared reference to \
-         'other' in the CEL expression 'other.status.ready'")
+    Err(
+        "Reconciliation failed terminally due to configuration error: failed to evaluate dependency base: undeclared reference to \
+         'other' in the CEL expression 'other.status.ready'"
+    )
 )]
 fn an_expression_about_a_dependency(#[case] expression: &str, #[case] expected: Result<Option<&str>, &str>) {
     let (mut object, mut found) = (object(), object());
@@ -136,12 +151,20 @@ fn an_expression_about_a_dependency(#[case] expression: &str, #[case] expected: 
         ..KustomizationStatus::default()
     });
     let key = ObjectKey::new("apps", "base");
-    let found = unready_by_expression(&dependency(expression), &key, &object, &found);
+    let found = unready_by_expression(&reference(expression), &key, &object, &found);
     let found = found.map_err(|failure| {
-        assert_eq!((failure.reason, failure.recovery), (Reason::InvalidCelExpression, Recovery::Stalled));
+        assert_eq!(
+            (failure.reason, failure.recovery),
+            (Reason::InvalidCelExpression, Recovery::Stalled)
+        );
         failure.message
     });
-    assert_eq!(found, expected.map(|text| text.map(str::to_owned)).map_err(str::to_owned));
+    assert_eq!(
+        found,
+        expected
+            .map(|text| text.map(str::to_owned))
+            .map_err(str::to_owned)
+    );
 }
 
 fn change(name: &str, action: Action, from: Option<&str>) -> Change {
@@ -209,7 +232,10 @@ fn a_claim(#[case] before: &[&str], #[case] revision: &str, #[case] expected: &s
     let before = before.iter().map(|name| entry(name)).collect();
     let other = Arc::new(other);
     let text = claims(&applied, &before, (&source, "new"), |_| Some(Arc::clone(&other)));
-    assert!(text.contains(expected) && text.is_empty() == expected.is_empty(), "{text}");
+    assert!(
+        text.contains(expected) && text.is_empty() == expected.is_empty(),
+        "{text}"
+    );
     assert_eq!(claims(&applied, &before, (&source, "new"), |_| None), "");
 }
 
