@@ -165,11 +165,15 @@ impl Inner {
         let has_drifted = match (&object.fields, &owned.fields) {
             (Some(before), Some(after)) => drift::has_lost(before, after),
             (Some(_), None) => true,
-            // The first sight is what the last run has left.
-            (None, _) => object.is_seen && owned.fields.is_none(),
+            (None, found) => found.is_none(),
         };
+        let is_first = !object.is_seen;
         object.is_seen = true;
         object.fields.clone_from(&owned.fields);
+        if is_first {
+            // Between the run and the first sight somebody may have changed it: one more look costs a read.
+            return Verdict::Correct(object.owner.clone());
+        }
         if !has_drifted {
             return Verdict::Nothing;
         }
@@ -238,7 +242,11 @@ mod tests {
         inner.replace(&owner, &[entry("one")]);
         let (all, less) = (json!({"f:data": {"f:a": {}}}), json!({"f:data": {}}));
         let mut judge = |fields: Option<&Value>| inner.judge(&seen("one", fields), Instant::now());
-        assert_eq!(judge(Some(&all)), Verdict::Nothing, "the first sight");
+        assert_eq!(
+            judge(Some(&all)),
+            Verdict::Correct(owner.clone()),
+            "the first sight"
+        );
         for _ in 0..3 {
             assert_eq!(judge(Some(&less)), Verdict::Correct(owner.clone()));
             assert_eq!(judge(Some(&all)), Verdict::Nothing, "put back");
