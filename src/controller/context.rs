@@ -38,6 +38,8 @@ pub struct Options {
     pub default_service_account: Option<String>,
     /// How long to wait at most before a dependency is looked at again.
     pub requeue_dependency: Duration,
+    /// The controllers of Flux whose kinds this process reconciles.
+    pub replaced_controllers: Arc<[&'static str]>,
 }
 
 /// The objects as last seen, by kind.

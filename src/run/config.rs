@@ -30,6 +30,16 @@ impl Part {
             Self::Kustomize => "kustomize",
         }
     }
+
+    /// The controllers of Flux that do the same work.
+    #[must_use]
+    pub const fn replaced(self) -> &'static [&'static str] {
+        match self {
+            Self::Image => &["image-reflector-controller", "image-automation-controller"],
+            Self::Source => &["source-controller"],
+            Self::Kustomize => &["kustomize-controller"],
+        }
+    }
 }
 
 /// Everything that the command line says.

@@ -46,6 +46,10 @@ pub const SUBSTITUTE: &str = "kustomize.toolkit.fluxcd.io/substitute";
 /// Annotation: [`DISABLED`] keeps decryption off the object.
 pub const DECRYPT: &str = "kustomize.toolkit.fluxcd.io/decrypt";
 
+/// Annotation of a `Kustomization`: with the value `immediate`, what others change in its objects is put back at once instead of
+/// at the next interval.
+pub const DRIFT: &str = "fluxbot.io/drift";
+
 /// Label of a released object: name of the `HelmRelease` that owns it.
 pub const HELM_RELEASE_NAME: &str = "helm.toolkit.fluxcd.io/name";
 /// Label of a released object: namespace of the `HelmRelease` that owns it.

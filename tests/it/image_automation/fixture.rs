@@ -71,6 +71,7 @@ impl Fixture {
             no_remote_bases: false,
             default_service_account: None,
             requeue_dependency: Duration::from_secs(1),
+            replaced_controllers: Arc::default(),
         };
         change(&mut options);
         let stop = CancellationToken::new();
