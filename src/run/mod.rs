@@ -466,6 +466,7 @@ fn options(config: &Config) -> Options {
         no_remote_bases: config.no_remote_bases,
         default_service_account: config.default_service_account.clone(),
         requeue_dependency: config.requeue_dependency,
+        commit_message: config.commit_message,
     }
 }
 
