@@ -197,6 +197,10 @@ impl Writer {
     /// nothing is pushed when its files would be the same. With commits of other automations on it, work goes on on top of
     /// them. One with somebody else's commit is left alone.
     ///
+    /// The commits are first built on the head that the mirror knows, because the push names the head that it replaces, and
+    /// the server refuses it before anything is sent when the branch has moved. Only then, and when there seems to be
+    /// nothing to change, is the branch read.
+    ///
     /// Blocks: call it from a thread that may.
     pub fn land(&self, works: &[Work]) -> Result<Landing, WriteError> {
         self.land_while(works, &|| true)
@@ -214,8 +218,13 @@ impl Writer {
         let mut may_rebuild = true;
         // A push whose answer was lost.
         let mut sent: Option<Attempt> = None;
+        let mut known = self.attempt_on_known(target, works);
         loop {
-            let attempt = self.attempt(target, works, may_rebuild)?;
+            let is_guess = known.is_some();
+            let attempt = match known.take() {
+                Some(attempt) => attempt,
+                None => self.attempt(target, works, may_rebuild)?,
+            };
             // Its commits are the head of the branch, or nothing is left to change: it is because they landed.
             if let Some(sent) = sent.take_if(|sent| {
                 attempt.tip.is_none() || attempt.site.push_head.is_some_and(|head| sent.tip == Some(head))
@@ -230,6 +239,9 @@ impl Writer {
             }
             match self.push(target, &attempt) {
                 Ok(messages) => return Ok(attempt.landed(lost_races, messages)),
+                // The branch has moved since the last look, or the server is not there: what a fetch says of it is the
+                // better message.
+                Err(PushError::Stale { .. } | PushError::Remote(_)) if is_guess => {}
                 Err(PushError::Stale { .. }) if lost_races < MAX_RACES => {
                     lost_races += 1;
                     thread::sleep(pause(lost_races, &tip));
@@ -343,6 +355,48 @@ impl Writer {
             stack,
             tip,
             updates,
+        })
+    }
+
+    /// Builds the commits on the head of the last fetch or push. `None` where that is not known, where there is nothing to
+    /// change on it, or where one of the works fails on it: all of these may be otherwise on the present head.
+    ///
+    /// Only for works that push to the branch that they check out: a push says nothing of another branch's head.
+    fn attempt_on_known(&self, target: &Target, works: &[Work]) -> Option<Attempt> {
+        let is_one_branch = !target.switches && target.refspec.is_none();
+        let branch = match &target.checkout {
+            CheckoutRef::Branch(branch) if is_one_branch && *branch == target.push_branch => branch,
+            _ => return None,
+        };
+        let name = RefName::branch(branch).ok()?;
+        let snapshot = self.mirror.known();
+        let head = snapshot.head(&name)?;
+        let stack = stack::build(&self.index, snapshot.clone(), &Ground::on(head, branch), works).ok()?;
+        let tip = stack.layers.last()?.commit.id();
+        if stack.landed.iter().any(Result::is_err) {
+            return None;
+        }
+        let site = Site {
+            start: Start {
+                snapshot,
+                commit: head,
+                revision: format!("{branch}@sha1:{head}"),
+            },
+            target: name.clone(),
+            push_head: Some(head),
+            base: head,
+            push_branch: None,
+            is_rebuilt: false,
+        };
+        Some(Attempt {
+            site,
+            stack,
+            tip: Some(tip),
+            updates: vec![RefUpdate {
+                name,
+                old: Some(head),
+                new: Some(tip),
+            }],
         })
     }
 
