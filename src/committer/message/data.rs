@@ -14,6 +14,8 @@ use crate::setters::{ChangeSet, ObjectIdentifier};
 
 const IDENTIFIER: &str = "update.ObjectIdentifier";
 const CHANGE: &str = "update.Change";
+/// The interface as which templates get images.
+const IMAGE: &str = "update.ImageRef";
 
 /// `source.TemplateData`
 #[derive(Debug)]
@@ -356,7 +358,7 @@ impl Updated {
     }
 
     fn objects(&self, objects: BTreeMap<&ObjectIdentifier, Vec<&crate::setters::Change>>) -> Value {
-        let map = Map::new(Type::Object(IDENTIFIER.into()), Type::any_list());
+        let map = Map::new(Type::Object(IDENTIFIER.into()), image_list_type());
         for (object, changes) in objects {
             if let Some(key) = Key::new(Value::object(Identifier(object.clone()))) {
                 map.insert(key, image_list(self.images(changes)));
@@ -367,7 +369,12 @@ impl Updated {
 }
 
 fn image_list(images: Vec<UpdatedImage>) -> Value {
-    Value::list(images.into_iter().map(Value::object))
+    let images = images.into_iter().map(Value::object).collect();
+    Value::List(List::typed(Type::Object(IMAGE.into()), images))
+}
+
+fn image_list_type() -> Type {
+    Type::List(Arc::new(Type::Object(IMAGE.into())))
 }
 
 impl Object for Updated {
@@ -381,10 +388,10 @@ impl Object for Updated {
 
     fn method(&self, name: &str) -> Option<Signature> {
         let result = match name {
-            "Images" => Type::any_list(),
+            "Images" => image_list_type(),
             "Objects" => Type::Map(
                 Arc::new(Type::Object(IDENTIFIER.into())),
-                Arc::new(Type::any_list()),
+                Arc::new(image_list_type()),
             ),
             _ => return None,
         };
@@ -406,7 +413,7 @@ impl Object for Updated {
     }
 }
 
-/// `update.imageRef`: an image that was written, and the policy that selected it.
+/// `update.ImageRef`: an image that was written, and the policy that selected it.
 #[derive(Debug)]
 struct UpdatedImage {
     policy: PolicyKey,
@@ -444,7 +451,7 @@ impl UpdatedImage {
 
 impl Object for UpdatedImage {
     fn type_name(&self) -> String {
-        "update.imageRef".to_owned()
+        IMAGE.to_owned()
     }
 
     fn fields(&self) -> Vec<(&'static str, Value)> {

@@ -108,7 +108,8 @@ async fn automations_that_share_a_push_branch_make_it_anew_together() {
     );
     let status = fixture.get::<ImageUpdateAutomation>("b").await.status.unwrap();
     assert_eq!(status.observed_source_revision, Some(format!("main@sha1:{main}")));
-    assert_eq!(status.last_push_commit, repository.revision("bot"));
+    // Its own commit comes first, and that of the other one again on top of it.
+    assert_eq!(status.last_push_commit, repository.revision("bot^"));
 
     // Only one of them is due, and the branch is still made anew with the commits of both.
     let moved = repository.commit_files("main", "by a person", &[("notes.md", "first\n")]);
