@@ -144,6 +144,7 @@ fn work(tag: &str) -> Work {
     let image = ImageRef::new("example.org/app", tag, None).unwrap();
     Work {
         plan: plan(&yaml_serde::from_str(automation).unwrap(), None, &defaults).unwrap(),
+        identity: "a".to_owned(),
         selections: [(PolicyKey::new("ns", "app"), image)].into_iter().collect(),
         foreign: BTreeSet::new(),
         signing_key: None,
