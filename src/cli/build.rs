@@ -1,7 +1,7 @@
 //! `fluxbot build`.
 
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -83,7 +83,7 @@ impl BuildArgs {
         let built = fluxbot_kustomize::build(&Disk, path.trim_start_matches('/'), &options)
             .map_err(Failure::failed)?;
         match &self.output {
-            None => tolerate_closed_pipe(io::stdout().write_all(built.to_yaml().as_bytes())),
+            None => tolerate_closed_pipe(built.write_to(&mut io::stdout().lock())),
             Some(path) => write(path, &built),
         }
     }

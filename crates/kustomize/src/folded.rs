@@ -12,7 +12,7 @@ pub(crate) fn rewrite(source: &str, node: &mut Node) {
             let folded = source.as_bytes().get(node.span.start) == Some(&b'>');
             if folded && text.contains('\n') && may_be_block(text) {
                 let written = written(text);
-                *text = read(text, &written);
+                *text = read(text, &written).into();
             }
         }
         Data::List(items) => items.iter_mut().for_each(|item| rewrite(source, item)),

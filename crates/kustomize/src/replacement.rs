@@ -68,12 +68,12 @@ impl Source {
     fn id(&self) -> Id {
         Id {
             gvk: Gvk {
-                group: self.group.clone(),
-                version: self.version.clone(),
-                kind: self.kind.clone(),
+                group: self.group.as_str().into(),
+                version: self.version.as_str().into(),
+                kind: self.kind.as_str().into(),
             },
-            name: self.name.clone(),
-            namespace: self.namespace.clone(),
+            name: self.name.as_str().into(),
+            namespace: self.namespace.as_str().into(),
             cluster: false,
         }
     }
@@ -144,7 +144,7 @@ impl Source {
         })?;
         // The type stays that of the whole, which matters only where the value takes the place of a list or a map.
         Ok(match found {
-            Value::String(_) => Value::String(part.to_owned()),
+            Value::String(_) => part.into(),
             _ => scalar::plain(part),
         })
     }
@@ -342,7 +342,7 @@ impl Target {
 /// A changed text in the form that it had: JSON, in lines or not, or YAML.
 fn rewritten(value: &Value, old: &str) -> String {
     if !old.trim_start().starts_with(['{', '[']) {
-        return fluxbot_yaml::to_string(&value.clone().into()).trim().to_owned();
+        return value.to_yaml().trim().to_owned();
     }
     if old.contains('\n') && old.contains("  ") {
         return json::pretty(value);

@@ -60,7 +60,7 @@ impl Build {
         let digest = digest(&built.to_yaml());
         let objects = built.objects.into_iter().map(|object| {
             let origin = format!("{}:{}", object.origin.path, object.origin.line);
-            Object::new(object.value).with_origin(origin)
+            Object::new(object.into_json()).with_origin(origin)
         });
         Ok(Built {
             objects: prepare(objects.collect(), &self.owner, &self.common)?,

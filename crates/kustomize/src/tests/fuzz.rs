@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::{LoadRestrictor, MemoryFiles, Options, build};
+use super::case::Case;
 
 /// Numbers that look random and are the same for the same seed.
 struct Random(u64);
@@ -485,15 +485,8 @@ fn case(random: &mut Random) -> Value {
 }
 
 fn ours(case: &Value) -> Result<String, String> {
-    let files = case["files"].as_object().unwrap().iter();
-    let files = MemoryFiles::new(files.map(|(path, text)| (path.clone(), text.as_str().unwrap().as_bytes())));
-    let options = Options {
-        load_restrictor: LoadRestrictor::None,
-        ..Options::default()
-    };
-    build(&files, "", &options)
-        .map(|built| built.to_yaml())
-        .map_err(|error| error.to_string())
+    let case: Case = serde_json::from_value(case.clone()).unwrap();
+    case.outcome()
 }
 
 fn number(name: &str, default: u64) -> u64 {
