@@ -15,7 +15,6 @@ mod fields;
 mod files;
 mod finish;
 pub mod flux;
-mod folded;
 mod generate;
 mod hash;
 mod id;
@@ -37,6 +36,7 @@ mod resources;
 mod scalar;
 mod schema;
 mod selector;
+mod shares;
 mod transformers;
 mod tree;
 mod vars;
@@ -108,7 +108,11 @@ impl Built {
     ///
     /// Many objects are turned into text by all cores, and no more of them at a time than these need.
     pub fn write_to(&self, out: &mut dyn io::Write) -> io::Result<()> {
-        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let share = if self.objects.len() > SHARE {
+            SHARE * shares::cores()
+        } else {
+            SHARE
+        };
         let mut before = "";
         let mut write = |text: &str| {
             // The mark stands between documents, not behind the last.
@@ -116,7 +120,7 @@ impl Built {
             before = SEPARATOR;
             out.write_all(text.as_bytes())
         };
-        for several in self.objects.chunks(cores * SHARE) {
+        for several in self.objects.chunks(share) {
             std::thread::scope(|scope| {
                 let mut shares = several.chunks(SHARE);
                 let first = shares.next().unwrap_or_default();
@@ -156,8 +160,7 @@ impl Built {
         let namespace = |object: &Object| {
             let version = object.value.get("apiVersion").and_then(Value::as_str);
             let kind = object.value.get("kind").and_then(Value::as_str);
-            let kinds = schema::Kinds::built_in();
-            if kinds.is_cluster_scoped(version.unwrap_or_default(), kind.unwrap_or_default()) {
+            if schema::is_cluster_scoped(version.unwrap_or_default(), kind.unwrap_or_default()) {
                 return None;
             }
             let namespace = field(object, &["metadata", "namespace"]);

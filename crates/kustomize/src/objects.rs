@@ -1,14 +1,13 @@
 //! From the text of a file to objects.
 
 use std::collections::VecDeque;
-use std::num::NonZero;
 use std::thread;
 
 use fluxbot_yaml::{Data, Limits, Node, Reading, Text, Value};
 
 use crate::cache::{Cache, Parsed};
-use crate::folded;
 use crate::resource::Resource;
+use crate::shares::cores;
 use crate::{BuildError, Origin};
 
 /// Why a text holds no objects: the line and the reason.
@@ -91,8 +90,10 @@ fn parse_part(source: &str, limits: Limits) -> Result<(Vec<(Value, usize)>, VecD
 fn parse_in_parts(source: &str) -> Option<Vec<(Value, usize)>> {
     /// A part of this many bytes takes some hundred times as long as starting a thread.
     const SHARE: usize = 128 * 1024;
-    let cores = thread::available_parallelism().map_or(1, NonZero::get);
-    let count = cores.min(source.len() / SHARE);
+    if source.len() < 2 * SHARE {
+        return None;
+    }
+    let count = cores().min(source.len() / SHARE);
     if count < 2 || !is_divisible(source) {
         return None;
     }
@@ -184,7 +185,6 @@ fn object(source: &str, mut node: Node, items: &mut VecDeque<Node>) -> Result<Op
     if name.is_empty() && !kind.ends_with("List") {
         return Err(fault(format!("missing metadata.name in object {kind}")));
     }
-    folded::rewrite(source, &mut node);
     spell_annotations(source, &mut node);
     let value = node.into_value();
     if !matches!(
@@ -231,11 +231,9 @@ fn spell_annotations(text: &str, object: &mut Node) {
         let Some(written) = text.get(node.span.clone()) else {
             continue;
         };
+        // A number tells itself how it was written.
         let is_plain = !written.starts_with(['"', '\'', '|', '>', '!', '&', '*']);
-        if is_plain
-            && matches!(node.data, Data::Bool(_) | Data::Number(_) | Data::String(_))
-            && !written.contains('\n')
-        {
+        if is_plain && matches!(node.data, Data::Bool(_) | Data::String(_)) && !written.contains('\n') {
             node.data = Data::String(written.into());
         }
     }
@@ -278,8 +276,7 @@ mod tests {
             let parts = parts(&text, count);
             assert_eq!((parts.len(), parts.concat() == text), (count, true));
         }
-        let cores = thread::available_parallelism().map_or(1, NonZero::get);
-        assert_eq!(parse_in_parts(&text), (cores > 1).then_some(whole));
+        assert_eq!(parse_in_parts(&text), (cores() > 1).then_some(whole));
     }
 
     #[test]

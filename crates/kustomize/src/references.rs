@@ -7,15 +7,15 @@ use fluxbot_yaml::{Text, Value};
 use crate::fields::{Create, FieldSpec, Reference};
 use crate::id::{Gvk, Id};
 use crate::resource::{Resource, note, set_text};
-use crate::resources::in_shares;
 use crate::scalar;
+use crate::shares::in_shares;
 
 /// What the search for a name needs to know of an object.
 struct Candidate {
     id: Id,
-    previous: Vec<Id>,
-    prefixes: Vec<Text>,
-    suffixes: Vec<Text>,
+    previous: Box<[Id]>,
+    prefixes: Box<[Text]>,
+    suffixes: Box<[Text]>,
 }
 
 /// The fields that hold names, by the kind of the objects that have them.
@@ -124,9 +124,9 @@ impl Candidate {
     fn of(resource: &Resource) -> Self {
         Self {
             id: resource.id(),
-            previous: resource.previous_ids(),
-            prefixes: resource.notes(note::PREFIXES),
-            suffixes: resource.notes(note::SUFFIXES),
+            previous: resource.previous_ids().into(),
+            prefixes: resource.notes(note::PREFIXES).into(),
+            suffixes: resource.notes(note::SUFFIXES).into(),
         }
     }
 

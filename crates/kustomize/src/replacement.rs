@@ -285,12 +285,16 @@ impl Target {
             let found = field_path::look_up(object, parts.get(..place)?).ok()??;
             found.is_scalar().then(|| (place, found.clone()))
         })?;
-        let text = match &old {
-            Value::Null { .. } => return None,
-            old => scalar::text(old),
-        };
+        let text = scalar::text(&old);
         let mut inner = field_path::parse(&text).ok()?;
         let create = self.creates().then(|| Kind::of(&source.value));
+        if inner.is_null() && create.is_some() && !text.is_empty() {
+            // As the original has it, a value that is created below a null is lost, whether the null is one or a text.
+            return Some(());
+        }
+        if old.is_null() || text.is_empty() {
+            return None;
+        }
         let mut set = |value: &mut Value, created: Created| self.set(source, value, created);
         let found = field_path::visit(&mut inner, parts.get(place..)?, create, &mut set).ok()?;
         if found == 0 {
@@ -332,6 +336,7 @@ impl Target {
         }
         *target = match (&*target, created) {
             (target, Created::No) if target.is_scalar() => scalar::retyped(target, &text)?,
+            (target, Created::Yes) if target.is_scalar() && text.is_empty() => "".into(),
             (target, Created::Yes) if target.is_scalar() => scalar::plain(&text),
             _ => source.value.clone(),
         };

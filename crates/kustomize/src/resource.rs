@@ -10,7 +10,7 @@ use fluxbot_yaml::{Map, Text, Value};
 use crate::Origin;
 use crate::id::{Gvk, Id};
 use crate::scalar;
-use crate::schema::Kinds;
+use crate::schema::{self, Kinds};
 
 /// The annotations that the build uses and removes at the end.
 pub(crate) mod note {
@@ -118,14 +118,13 @@ impl Resource {
         Gvk::new(&self.api_version(), &self.kind())
     }
 
-    fn kinds(&self) -> &Kinds {
-        self.kinds.as_deref().unwrap_or_else(|| Kinds::built_in())
-    }
-
     /// The current identity.
     pub(crate) fn id(&self) -> Id {
         Id {
-            cluster: self.kinds().is_cluster_scoped(&self.api_version(), &self.kind()),
+            cluster: match &self.kinds {
+                Some(kinds) => kinds.is_cluster_scoped(&self.api_version(), &self.kind()),
+                None => schema::is_cluster_scoped(&self.api_version(), &self.kind()),
+            },
             gvk: self.gvk(),
             name: self.name().into(),
             namespace: self.namespace().into(),
@@ -310,6 +309,22 @@ impl Resource {
         let mut annotations = self.annotations();
         annotations.insert(key.to_owned(), note::ENABLED.to_owned());
         self.set_annotations(annotations);
+    }
+
+    /// Writes annotations that are numbers as Go writes floats, which they are behind a JSON patch: `1000000` is `1e+06`.
+    pub(crate) fn spell_floats(&mut self) {
+        let metadata = self.value.get_mut("metadata");
+        let Some(Value::Map(annotations)) = metadata.and_then(|metadata| metadata.get_mut("annotations"))
+        else {
+            return;
+        };
+        for value in annotations.values_mut() {
+            let Value::Number(number) = value else { continue };
+            let float = number.value().as_f64().and_then(serde_json::Number::from_f64);
+            if let Some(float) = float {
+                *value = Value::Number(float.into()).to_yaml().trim_end().into();
+            }
+        }
     }
 
     /// Takes all annotations that are not `wanted`; the others become strings. Without any the field goes.

@@ -1,13 +1,13 @@
 //! The objects of a build in order.
 
 use std::collections::{HashMap, HashSet};
-use std::num::NonZero;
-use std::thread;
+use std::hash::{BuildHasher as _, RandomState};
 
 use fluxbot_yaml::Text;
 
 use crate::id::{Id, Key};
 use crate::resource::Resource;
+use crate::shares::in_shares;
 
 /// The objects of a build in order, with their identities for quick look-ups while nothing changes.
 #[derive(Debug, Default)]
@@ -95,6 +95,17 @@ impl ResourceList {
 
     /// Checks that no two objects have the same identity. `fault` says what it means if two have.
     pub(crate) fn check_unique(&self, fault: &str) -> Result<(), String> {
+        // Without equal hashes there are no equal identities, and hashes are small.
+        let state = RandomState::new();
+        let mut hashes: Vec<u64> = self
+            .items
+            .iter()
+            .map(|item| state.hash_one(item.id().key()))
+            .collect();
+        hashes.sort_unstable();
+        if hashes.is_sorted_by(|one, other| one < other) {
+            return Ok(());
+        }
         let mut seen = HashSet::new();
         for item in &self.items {
             let id = item.id();
@@ -158,32 +169,4 @@ impl ResourceList {
             )),
         }
     }
-}
-
-/// Works on shares of all objects, each with the place of its first one, by all cores where there are many. The error is that of the
-/// first share that has one.
-pub(crate) fn in_shares<E: Send>(
-    items: &mut [Resource],
-    work: impl Fn(usize, &mut [Resource]) -> Result<(), E> + Sync,
-) -> Result<(), E> {
-    /// Fewer objects are not worth a thread.
-    const SHARE: usize = 250;
-    let cores = thread::available_parallelism().map_or(1, NonZero::get);
-    let share = items.len().div_ceil(cores).max(SHARE);
-    let mut shares = (0..).step_by(share).zip(items.chunks_mut(share));
-    let Some((_, first)) = shares.next() else {
-        return Ok(());
-    };
-    let work = &work;
-    thread::scope(|scope| {
-        let others: Vec<_> = shares
-            .map(|(place, items)| scope.spawn(move || work(place, items)))
-            .collect();
-        let first = work(0, first);
-        let others = others.into_iter().map(|other| match other.join() {
-            Ok(result) => result,
-            Err(panic) => std::panic::resume_unwind(panic),
-        });
-        std::iter::once(first).chain(others).collect()
-    })
 }

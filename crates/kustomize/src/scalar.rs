@@ -12,7 +12,8 @@ pub(crate) fn text(value: &Value) -> String {
 
 /// A text without quotes, read as a file would have it: `12` is a number.
 pub(crate) fn plain(text: &str) -> Value {
-    if !may_be_typed(text) {
+    // Blanks at the edges belong to the text: no file would have it so without quotes.
+    if !may_be_typed(text) || text.trim() != text {
         return Value::from(text);
     }
     let read = fluxbot_yaml::parse(text, Reading::Kustomize).ok();

@@ -1,6 +1,6 @@
 //! What is known about kinds: which have no namespaces, and how patches merge their lists.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
 use fluxbot_yaml::{Text, Value};
@@ -9,6 +9,12 @@ use fluxbot_yaml::{Text, Value};
 const TABLE: &str = include_str!("data/schema.txt");
 
 static BUILT_IN: LazyLock<Kinds> = LazyLock::new(|| Kinds::read(TABLE));
+
+/// The kinds of the table that have no namespaces: all that most builds ask for.
+static CLUSTER: LazyLock<HashSet<(&str, &str)>> = LazyLock::new(|| {
+    let words = TABLE.lines().filter_map(|line| line.strip_prefix("cluster "));
+    words.filter_map(|words| words.split_once(' ')).collect()
+});
 
 const KINDS_OF_DEFINITION: &str = "x-kubernetes-group-version-kind";
 
@@ -47,6 +53,12 @@ pub(crate) struct Schema<'k> {
     merge: Option<&'k [String]>,
     definition: Option<usize>,
     shape: Shape,
+}
+
+/// Whether a built-in kind has no namespaces.
+pub(crate) fn is_cluster_scoped(api_version: &str, kind: &str) -> bool {
+    let kinds: &HashSet<(&str, &str)> = &CLUSTER;
+    kinds.contains(&(api_version, kind))
 }
 
 impl Kinds {
@@ -320,5 +332,15 @@ mod tests {
         assert!(kinds.is_cluster_scoped("v1", "Namespace"));
         assert!(!kinds.is_cluster_scoped("example.org/v1", "Namespace"));
         assert!(!kinds.is_cluster_scoped("v1", "Pod"));
+        for (version, kind) in [
+            ("v1", "Namespace"),
+            ("v1", "Pod"),
+            ("rbac.authorization.k8s.io/v1", "ClusterRole"),
+        ] {
+            assert_eq!(
+                is_cluster_scoped(version, kind),
+                kinds.is_cluster_scoped(version, kind)
+            );
+        }
     }
 }

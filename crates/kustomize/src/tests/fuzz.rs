@@ -48,6 +48,15 @@ const IMAGES: [&str; 6] = [
     "x",
 ];
 
+/// Texts in forms that no emitter writes.
+const BLOCKS: [&str; 5] = [
+    ">-\n    a\n      b\n    c",
+    ">\n    a b\n    c\n\n      d",
+    ">+\n    a\n\n     b\n\n",
+    "|2\n      a\n    b",
+    "'a\n\n    b'",
+];
+
 fn text(random: &mut Random) -> Value {
     const TEXTS: [&str; 24] = [
         "a",
@@ -453,6 +462,11 @@ fn case(random: &mut Random) -> Value {
         let mut text = String::new();
         for _ in 0..random.below(4) + usize::from(folder.starts_with("base")) {
             let _ = writeln!(text, "---\n{}", fluxbot_yaml::to_string(&object(random)));
+        }
+        if random.chance(10) {
+            let (name, block) = (random.pick(&NAMES), random.pick(&BLOCKS));
+            let head = "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: ";
+            let _ = writeln!(text, "{head}{name}}}\ndata:\n  block: {block}");
         }
         let mut resources: Vec<String> = match *folder {
             "" => std::mem::take(&mut below),

@@ -52,7 +52,10 @@ impl<'t> Builder<'t> {
         at: Mark,
     ) -> Result<Data, ParseError> {
         let resolved = match tagged(style, tag, self.reading) {
-            Tagged::Text if style == Style::Folded && self.reading == Reading::Kustomize => {
+            // A document that is nothing but a scalar is no object.
+            Tagged::Text
+                if style == Style::Folded && self.reading == Reading::Kustomize && !self.open.is_empty() =>
+            {
                 return Ok(Data::String(folded::rewritten(text.into_owned()).into()));
             }
             Tagged::Text => return Ok(Data::String(text.into())),
