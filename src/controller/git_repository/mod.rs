@@ -245,10 +245,6 @@ impl Reconciler for GitRepositoryReconciler {
         true
     }
 
-    fn secrets(&self, object: &GitRepository) -> Vec<ObjectKey> {
-        secrets_of(object)
-    }
-
     fn deadline(&self, object: &GitRepository) -> Duration {
         // The reads of Secrets and the end of a request come on top.
         Times::of(&object.spec).map_or(Duration::from_mins(1), |times| times.timeout) + Duration::from_mins(1)
@@ -307,18 +303,6 @@ fn announce(attempt: &mut Attempt<GitRepository>, artifact: &Artifact, text: &st
         .event(EventSeverity::Info, reason, text)
         .with(format!("{GROUP}/revision"), &artifact.revision)
         .with(format!("{GROUP}/digest"), digest);
-}
-
-/// The Secrets that a source names.
-#[must_use]
-pub fn secrets_of(object: &GitRepository) -> Vec<ObjectKey> {
-    let namespace = object.key().namespace;
-    let references = [&object.spec.secret_ref, &object.spec.proxy_secret_ref];
-    let verify = object.spec.verify.as_ref().map(|verify| &verify.secret_ref);
-    let references = references.into_iter().flatten().chain(verify);
-    references
-        .map(|reference| ObjectKey::new(&namespace, &reference.name))
-        .collect()
 }
 
 /// The name under which a `GitRepository` is known to those who use its tree.

@@ -183,15 +183,6 @@ impl Reconciler for ImageUpdateAutomationReconciler {
         announce(attempt, &commit, &landed.landed.changes, &written);
         Ok(done(requeue, Announce::Nothing))
     }
-
-    fn secrets(&self, object: &ImageUpdateAutomation) -> Vec<ObjectKey> {
-        let source = self.source(object);
-        let mut secrets = source
-            .map(|source| git_repository::secrets_of(&source))
-            .unwrap_or_default();
-        secrets.extend(signing::secret_of(object));
-        secrets
-    }
 }
 
 impl ImageUpdateAutomationReconciler {
