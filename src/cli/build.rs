@@ -3,7 +3,7 @@
 mod flux;
 
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -86,7 +86,7 @@ impl BuildArgs {
             _ => self.build()?,
         };
         match &self.output {
-            None => tolerate_closed_pipe(io::stdout().write_all(built.to_yaml().as_bytes())),
+            None => tolerate_closed_pipe(built.write_to(&mut io::stdout().lock())),
             Some(path) => write(path, &built),
         }
     }

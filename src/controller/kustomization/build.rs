@@ -80,7 +80,7 @@ impl Build {
         let seen = Seen::new(std::mem::take(&mut built.inputs), &self.tree);
         let objects = built.objects.into_iter().map(|object| {
             let origin = format!("{}:{}", object.origin.path, object.origin.line);
-            Object::new(object.value).with_origin(origin)
+            Object::new(object.into_json()).with_origin(origin)
         });
         let objects = prepare(objects.collect(), &self.owner, &self.common)?;
         Ok(Built {
