@@ -12,7 +12,8 @@ use fluxbot_api::kustomize::{
     Kustomization, PostBuild, SubstituteKind, SubstituteReference, SubstituteStrategy,
 };
 use fluxbot_kustomize::{Built, Entry, Files, FilesError, Kind, LoadRestrictor, Options, Reorder, flux};
-use serde_json::{Map, Value};
+use fluxbot_yaml::{Map, Value as Yaml};
+use serde_json::Value;
 
 use crate::cli::Failure;
 use crate::controller::kustomization::plan;
@@ -246,11 +247,12 @@ fn put(built: &mut Built, post_build: &PostBuild, variables: &Variables) -> Resu
         ..Rules::default()
     };
     for object in &mut built.objects {
-        match substitute(&object.value, variables, rules) {
+        let value = object.value.clone().into();
+        match substitute(&value, variables, rules) {
             Ok(None) => {}
-            Ok(Some(value)) => object.value = value,
+            Ok(Some(value)) => object.value = value.into(),
             Err(error) => {
-                let name = object.value.pointer("/metadata/name").and_then(Value::as_str);
+                let name = value.pointer("/metadata/name").and_then(Value::as_str);
                 let place = match &error {
                     ObjectError::Substitute(error) => {
                         error.place().map(|place| format!(" in {}", place.excerpt))
@@ -271,23 +273,21 @@ fn put(built: &mut Built, post_build: &PostBuild, variables: &Variables) -> Resu
 }
 
 /// Adds labels or annotations to an object; they win over its own, as in Flux.
-fn add(object: &mut Value, field: &str, entries: &BTreeMap<String, String>) {
+fn add(object: &mut Yaml, field: &str, entries: &BTreeMap<String, String>) {
     if entries.is_empty() {
         return;
     }
-    let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) else {
+    let Some(metadata) = object.get_mut("metadata").and_then(Yaml::as_map_mut) else {
         return;
     };
-    let known = metadata.entry(field).or_insert_with(|| Value::Object(Map::new()));
-    if !known.is_object() {
-        *known = Value::Object(Map::new());
+    let known = metadata.get_or_insert_with(field, || Yaml::Map(Map::default()));
+    if known.as_map().is_none() {
+        *known = Yaml::Map(Map::default());
     }
-    if let Some(known) = known.as_object_mut() {
-        known.extend(
-            entries
-                .iter()
-                .map(|(name, value)| (name.clone(), Value::String(value.clone()))),
-        );
+    if let Some(known) = known.as_map_mut() {
+        for (name, value) in entries {
+            known.insert(name.as_str(), value.as_str().into());
+        }
     }
 }
 

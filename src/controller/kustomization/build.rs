@@ -99,12 +99,13 @@ impl Build {
             return Ok(());
         };
         for object in &mut built.objects {
-            match substitute(&object.value, variables, *rules) {
+            let value = object.value.clone().into();
+            match substitute(&value, variables, *rules) {
                 Ok(None) => {}
-                Ok(Some(value)) => object.value = value,
+                Ok(Some(value)) => object.value = value.into(),
                 Err(error) => {
                     return Err(Fault::PostBuild {
-                        subject: flux_subject(&object.value),
+                        subject: flux_subject(&value),
                         error,
                         place: format!(" ({}:{})", object.origin.path, object.origin.line),
                     });
