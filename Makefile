@@ -31,8 +31,8 @@ demo-program:
 
 test: ## Build the test servers and run all tests
 	tests/servers/build.sh
-	$(CARGO) test --locked --workspace --all-targets
-	$(CARGO) test --locked --workspace --doc
+	$(CARGO) test --locked --workspace --all-targets --features fluxbot/demo
+	$(CARGO) test --locked --workspace --doc --features fluxbot/demo
 
 check: format lint deny generated ## Format, lint, dependency rules, generated files
 

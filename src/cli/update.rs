@@ -3,6 +3,7 @@
 mod checkout;
 mod remote;
 mod report;
+mod ssh;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -25,7 +26,8 @@ use crate::update::{LoadError, PolicyOutcome, Scanner, Step, foreign_automations
     fluxbot update --objects clusters/beta --push   # one cluster of several, committed and pushed\n  \
     fluxbot update --repo https://git.example/fleet.git --push\n\n\
     Registry credentials come from Secret manifests beside the objects, otherwise from the docker config.\n\
-    Git credentials come from FLUXBOT_GIT_TOKEN, or from FLUXBOT_GIT_USERNAME and FLUXBOT_GIT_PASSWORD, or from the URL.")]
+    Git credentials come from FLUXBOT_GIT_TOKEN, or from FLUXBOT_GIT_USERNAME and FLUXBOT_GIT_PASSWORD, or from the URL;\n\
+    over SSH from files, with the passphrase in FLUXBOT_SSH_PASSPHRASE.")]
 pub(super) struct UpdateArgs {
     /// The repository: a folder, or a URL.
     #[arg(long, value_name = "DIR|URL", default_value = ".")]
@@ -39,6 +41,8 @@ pub(super) struct UpdateArgs {
     objects: Vec<String>,
     #[command(flatten)]
     mode: ModeArgs,
+    #[command(flatten)]
+    ssh: ssh::SshArgs,
     /// A token server on another host than its registry that may see the registry's credentials; repeatable.
     #[arg(long, value_name = "REGISTRY=HOST")]
     registry_token_host: Vec<TokenHost>,

@@ -130,6 +130,10 @@ impl Writer {
     /// A lost race is run again on the new head, with a short pause. When the answer to a push is lost, the branch is
     /// read to find out whether the commits are there, so none is made twice.
     ///
+    /// The commits are first built on the head that the mirror knows, because the push names the head that it replaces, and
+    /// the server refuses it before anything is sent when the branch has moved. Only then, and when there seems to be
+    /// nothing to change, is the branch read.
+    ///
     /// Blocks: call it from a thread that may.
     pub fn land(&self, works: &[Work]) -> Result<Landing, WriteError> {
         self.land_while(works, &|| true)
@@ -151,8 +155,13 @@ impl Writer {
         let mut lost_answers = 0;
         // The commits of a push whose answer was lost.
         let mut sent: Option<(Stack, Heads)> = None;
+        let mut known = self.build_on_known(works, &checkout, &target);
         loop {
-            let (stack, heads) = self.build(works, &checkout, &target)?;
+            let is_guess = known.is_some();
+            let (stack, heads) = match known.take() {
+                Some(built) => built,
+                None => self.build(works, &checkout, &target)?,
+            };
             let Some(tip) = stack.layers.last().map(|layer| layer.commit.id()) else {
                 // When nothing is left to change after a lost answer, it is because those commits landed.
                 let (stack, heads) = sent.unwrap_or((stack, heads));
@@ -169,6 +178,9 @@ impl Writer {
             let commits: Vec<&PreparedCommit> = stack.layers.iter().map(|layer| &layer.commit).collect();
             match self.mirror.push(&[update], &commits, &options) {
                 Ok(pushed) => return Ok(landing(&target, stack, heads, lost_races, pushed.messages)),
+                // The branch has moved since the last look, or the server is not there: what a fetch says of it is the
+                // better message.
+                Err(PushError::Stale { .. } | PushError::Remote(_)) if is_guess => {}
                 Err(PushError::Stale { .. }) if lost_races < MAX_RACES => {
                     lost_races += 1;
                     thread::sleep(pause(lost_races, &tip));
@@ -183,6 +195,25 @@ impl Writer {
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    /// Builds the commits on the head of the last fetch or push. `None` where that is not known, where there is nothing to
+    /// change on it, or where one of the works fails on it: all of these may be otherwise on the present head.
+    ///
+    /// Only for works that push to the branch that they check out: a push says nothing of another branch's head.
+    fn build_on_known(&self, works: &[Work], checkout: &RefName, target: &RefName) -> Option<(Stack, Heads)> {
+        if checkout != target {
+            return None;
+        }
+        let snapshot = self.mirror.known();
+        let head = snapshot.head(target)?;
+        let stack = stack::build(&self.index, snapshot, head, target.short(), works).ok()?;
+        let is_whole = !stack.layers.is_empty() && stack.landed.iter().all(Result::is_ok);
+        let heads = Heads {
+            checkout: Some(head),
+            push: Some(head),
+        };
+        is_whole.then_some((stack, heads))
     }
 
     /// Fetches, and builds the commits. Gives them with the present heads of the branches.

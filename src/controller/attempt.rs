@@ -60,12 +60,6 @@ pub trait Reconciler: Send + Sync + 'static {
         false
     }
 
-    /// The Secrets that the object names. After a failure, a change of one of them makes the object due.
-    fn secrets(&self, object: &Self::Kind) -> Vec<ObjectKey> {
-        let _ = object;
-        Vec::new()
-    }
-
     /// How long one run may take.
     fn deadline(&self, object: &Self::Kind) -> Duration {
         let _ = object;

@@ -4,10 +4,10 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::core::DeserializeGuard;
 use kube::runtime::watcher::Event;
 use tokio::sync::watch;
 
+use super::guarded::Guarded;
 use super::kinds::Reconciled;
 use crate::objects::ObjectKey;
 
@@ -151,7 +151,7 @@ impl<K: Reconciled> Cache<K> {
     }
 
     /// Takes an event of the watch, and gives what changed.
-    pub(super) fn observe(&self, event: Event<DeserializeGuard<K>>) -> Vec<Changed<K>> {
+    pub(super) fn observe(&self, event: Event<Guarded<K>>) -> Vec<Changed<K>> {
         self.write(|inner| match event {
             Event::Init => {
                 inner.listed = Some(HashSet::new());
@@ -238,20 +238,13 @@ impl<K: Reconciled> Inner<K> {
     }
 }
 
-fn cached<K: Reconciled>(object: DeserializeGuard<K>) -> Cached<K> {
+fn cached<K: Reconciled>(object: Guarded<K>) -> Cached<K> {
     match object.0 {
-        Ok(mut object) => {
-            // Nobody reads them here, and they are half of the memory.
-            object.meta_mut().managed_fields = None;
-            Cached::Good(Arc::new(object))
-        }
-        Err(mut invalid) => {
-            invalid.metadata.managed_fields = None;
-            Cached::Bad {
-                metadata: Arc::new(invalid.metadata),
-                error: invalid.error.into(),
-            }
-        }
+        Ok(object) => Cached::Good(Arc::new(object)),
+        Err(invalid) => Cached::Bad {
+            metadata: Arc::from(invalid.metadata),
+            error: invalid.error.into(),
+        },
     }
 }
 

@@ -16,7 +16,7 @@ use super::lease::Leadership;
 use super::metrics::Metrics;
 use super::pushed::{self, Push, Pushes};
 use super::queue::Queue;
-use super::secret_waits::SecretWaits;
+use super::secret_waits::{SecretReads, SecretWaits};
 use super::secrets::{self, SecretData, SecretError};
 use crate::http::HttpClients;
 use crate::objects::ObjectKey;
@@ -102,6 +102,7 @@ pub struct Context {
 impl Context {
     /// Reads a Secret.
     pub async fn secret(&self, key: &ObjectKey) -> Result<SecretData, SecretError> {
+        SecretReads::add(key);
         let read = secrets::read(&self.client, key).await;
         match &read {
             Ok((_, version)) => self.queues.secrets.saw(key, Some(version)),

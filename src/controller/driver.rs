@@ -25,8 +25,10 @@ use super::kinds::Reconciled;
 use super::metrics::RunResult;
 use super::outcome::{self, Before, Done, Failure, Recovery, Requeue, Settled};
 use super::queue::Queue;
+use super::secret_waits::SecretReads;
 use super::status::{StatusError, StatusWriter};
 use super::watch::Observer;
+use crate::objects::ObjectKey;
 
 /// A run that takes longer than this shows what it is doing in its status.
 const SHOW_PROGRESS_AFTER: Duration = Duration::from_millis(500);
@@ -181,8 +183,10 @@ impl<R: Reconciler> Drive<R> {
         let rests = slot.rests();
         let (mut attempt, progress) = self.attempt(Arc::clone(&object), writer.clone(), slot);
         let deadline = self.reconciler.deadline(&object);
+        let secrets = SecretReads::default();
         let result = {
-            let run = AssertUnwindSafe(self.reconciler.reconcile(&mut attempt)).catch_unwind();
+            let run = secrets.note(self.reconciler.reconcile(&mut attempt));
+            let run = AssertUnwindSafe(run).catch_unwind();
             let run = tokio::time::timeout(deadline, run);
             let generation = object.meta().generation.unwrap_or_default();
             tokio::select! {
@@ -226,6 +230,7 @@ impl<R: Reconciler> Drive<R> {
         };
         let duration = started.elapsed();
         let progress = progress.borrow().clone();
+        self.wait_for_secrets(&attempt.key, &secrets, &result);
         let requeue = self
             .report(attempt, &writer, &result, progress.as_deref(), duration)
             .await;
@@ -309,6 +314,15 @@ impl<R: Reconciler> Drive<R> {
         }
     }
 
+    /// After a failure, a change of a Secret that the run has read makes the object due.
+    fn wait_for_secrets(&self, key: &ObjectKey, reads: &SecretReads, result: &Result<Done, Failure>) {
+        let secrets = match result {
+            Ok(_) => Vec::new(),
+            Err(_) => reads.all(),
+        };
+        self.context.queues.secrets.wait(&self.queue, key, secrets);
+    }
+
     /// Status, events and log of a run that has ended. Gives when the object is due again.
     async fn report(
         &self,
@@ -333,14 +347,6 @@ impl<R: Reconciler> Drive<R> {
             failures: attempt.failures,
         };
         let settled = outcome::settle(&before, result, Timestamp::now());
-        let secrets = match result {
-            Ok(_) => Vec::new(),
-            Err(_) => self.reconciler.secrets(&attempt.object),
-        };
-        self.context
-            .queues
-            .secrets
-            .wait(&self.queue, &attempt.key, secrets);
         self.queue.set_failures(&attempt.key, settled.failures);
         R::Kind::conditions_mut(&mut attempt.status).clone_from(&settled.conditions);
         if let Some(generation) = settled.observed_generation {

@@ -39,9 +39,13 @@ impl Diagnosis {
     #[must_use]
     pub fn of_remote(failure: &RemoteFailure) -> Self {
         match failure {
-            RemoteFailure::Unreachable { .. } => Fault::GitUnreachable.into(),
+            RemoteFailure::Unreachable { .. }
+            | RemoteFailure::NoCredential {
+                is_transient: true, ..
+            } => Fault::GitUnreachable.into(),
             RemoteFailure::Unauthorized { .. }
             | RemoteFailure::Forbidden { .. }
+            | RemoteFailure::NoCredential { .. }
             | RemoteFailure::KeyRejected { .. }
             | RemoteFailure::Denied { .. } => Fault::AuthorizationFailed.into(),
             RemoteFailure::HostKey { .. } => Fault::HostKeyMismatch.into(),

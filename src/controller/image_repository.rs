@@ -154,10 +154,6 @@ impl Reconciler for ImageRepositoryReconciler {
         })
     }
 
-    fn secrets(&self, object: &ImageRepository) -> Vec<ObjectKey> {
-        secrets_of(object)
-    }
-
     fn deadline(&self, object: &ImageRepository) -> Duration {
         // The scan's own timeout comes first; waiting for a turn at the registry does not count in it.
         let scan = registry_access::timeout(object).unwrap_or_default();
@@ -297,17 +293,6 @@ fn longest_age(reason: ScanReason, interval: Duration) -> Duration {
         | ScanReason::NewImageName
         | ScanReason::NewExclusionList => Duration::ZERO,
     }
-}
-
-/// The Secrets that a repository names itself; those of its service account are not among them.
-#[must_use]
-pub fn secrets_of(object: &ImageRepository) -> Vec<ObjectKey> {
-    let (namespace, spec) = (object.key().namespace, &object.spec);
-    let references = [&spec.secret_ref, &spec.cert_secret_ref, &spec.proxy_secret_ref];
-    let references = references.into_iter().flatten();
-    references
-        .map(|reference| ObjectKey::new(&namespace, &reference.name))
-        .collect()
 }
 
 /// How many tags an earlier process counted, if it was for the same image and exclusions.

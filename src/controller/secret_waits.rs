@@ -1,6 +1,6 @@
 //! Objects that failed while they used a Secret: they are tried again as soon as the Secret is another one.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -33,9 +33,40 @@ const PATIENCE: Duration = Duration::from_mins(15);
 /// How many versions of Secrets are remembered.
 const MAX_SEEN: usize = 10_000;
 
+tokio::task_local! {
+    static READS: SecretReads;
+}
+
+/// The Secrets that one run of an object has read, or has looked for in vain: those that it names, and those that something
+/// else names for it, such as a service account.
+#[derive(Debug, Clone, Default)]
+pub struct SecretReads(Arc<Mutex<BTreeSet<ObjectKey>>>);
+
+impl SecretReads {
+    /// Notes what is read while a future runs. What a task reads that the future has spawned is not noted.
+    pub fn note<F: Future>(&self, run: F) -> impl Future<Output = F::Output> + use<F> {
+        READS.scope(self.clone(), run)
+    }
+
+    /// A Secret is about to be read. Outside of a run there is nobody to wait for it.
+    pub fn add(secret: &ObjectKey) {
+        READS.try_with(|reads| reads.lock().insert(secret.clone())).ok();
+    }
+
+    /// What was read up to now.
+    #[must_use]
+    pub fn all(&self) -> Vec<ObjectKey> {
+        self.lock().iter().cloned().collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeSet<ObjectKey>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// Which Secrets objects wait for.
 ///
-/// Secrets are never watched or listed. While an object fails, the Secrets that it names are read by name every five seconds,
+/// Secrets are never watched or listed. While an object fails, the Secrets that it has read are read by name every five seconds,
 /// their metadata alone, and a new version wakes the object: a corrected password is noticed at once, and no server is asked
 /// more often with a wrong one.
 #[derive(Debug, Default)]

@@ -9,7 +9,6 @@ use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Api;
-use kube::core::DeserializeGuard;
 use kube::runtime::{WatchStreamExt as _, watcher};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
@@ -18,6 +17,7 @@ use tracing::warn;
 use super::cache::{Cache, Cached, Changed};
 use super::context::Context;
 use super::events::EventRecord;
+use super::guarded::Guarded;
 use super::health::Heart;
 use super::kinds::Reconciled;
 use crate::objects::ObjectKey;
@@ -115,7 +115,7 @@ impl<K: Reconciled> Observer<K> {
 /// Watches a kind until `stop`. Errors are retried with growing pauses; they never end the watch.
 pub async fn watch<K: Reconciled>(
     observer: Arc<Observer<K>>,
-    api: Api<DeserializeGuard<K>>,
+    api: Api<Guarded<K>>,
     config: watcher::Config,
     heart: Heart,
     stop: CancellationToken,

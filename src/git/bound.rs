@@ -64,6 +64,11 @@ impl Bound {
         }
     }
 
+    /// Whether it has ended.
+    pub(super) fn is_over(&self) -> bool {
+        self.cancel.is_cancelled() || Instant::now() >= self.deadline
+    }
+
     /// The bound of the work on this thread.
     pub(super) fn current() -> Option<Self> {
         CURRENT.with_borrow(Clone::clone)

@@ -3,9 +3,10 @@
 use std::fmt;
 
 use fluxbot_api::source::GitProvider;
-use fluxbot_git::{Credential, InvalidRemoteUrl, InvalidSshCredential, RemoteUrl, SshCredential};
+use fluxbot_git::{Credential, InvalidRemoteUrl, InvalidSshCredential, RemoteUrl, SshCredential, SshProxy};
 use sha2::{Digest as _, Sha256};
 
+use super::github_app::{self, GitHubApp};
 use crate::http::{ClientSettings, InvalidSecret, ProxySettings, SecretData};
 
 /// What an object says about the access to its repository, its Secrets read.
@@ -15,7 +16,9 @@ pub struct AccessSources<'a> {
     pub provider: Option<&'a GitProvider>,
     /// `spec.serviceAccountName`.
     pub service_account: Option<&'a str>,
-    /// The values of the Secret that `spec.secretRef` names.
+    /// Namespace and name of the Secret that `spec.secretRef` names, for messages.
+    pub secret_name: Option<&'a str>,
+    /// The values of that Secret.
     pub secret: Option<&'a SecretData>,
     /// The values of the Secret that `spec.proxySecretRef` names.
     pub proxy: Option<&'a SecretData>,
@@ -24,8 +27,10 @@ pub struct AccessSources<'a> {
 /// Everything that a request to a Git server takes beside the URL. `Debug` shows no secret.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct GitAccess {
-    /// Who we are.
+    /// Who we are, unless we are a GitHub App.
     pub credential: Credential,
+    /// The GitHub App whose tokens are the credential, each for its time.
+    pub app: Option<GitHubApp>,
     /// Trusted authorities, client certificate and proxy.
     pub settings: ClientSettings,
     /// Who we are to an SSH server, and which servers we trust; always there for an `ssh://` URL.
@@ -71,8 +76,40 @@ pub enum AccessError {
     #[error(transparent)]
     Connection(#[from] InvalidSecret),
     /// The Secret of a GitHub App without the provider that uses it.
-    #[error("secretRef has github app data but provider is not set to github")]
-    GitHubAppWithoutProvider,
+    #[error("secretRef{} has github app data but provider is not set to github", quoted(.0.as_ref()))]
+    GitHubAppWithoutProvider(Option<String>),
+    /// The provider without the Secret of a GitHub App.
+    #[error("secretRef with github app data must be specified when provider is set to github")]
+    GitHubAppMissing,
+    /// The Secret of a GitHub App lacks a key.
+    #[error("secret '{secret}': key '{key}' not found")]
+    GitHubAppKeyMissing {
+        /// Namespace and name of the Secret.
+        secret: String,
+        /// The key.
+        key: &'static str,
+    },
+    /// The Secret of a GitHub App does not say which installation is meant, or says it twice.
+    #[error(
+        "secret '{secret}' must contain exactly one of 'githubAppInstallationOwner' or 'githubAppInstallationID'"
+    )]
+    GitHubAppInstallation {
+        /// Namespace and name of the Secret.
+        secret: String,
+    },
+    /// A value in the Secret of a GitHub App cannot be used.
+    #[error("secret '{secret}': the value of '{key}' {problem}")]
+    GitHubAppValue {
+        /// Namespace and name of the Secret.
+        secret: String,
+        /// The key.
+        key: &'static str,
+        /// What is wrong with the value, which is not repeated.
+        problem: &'static str,
+    },
+    /// The thread that read the Secrets ended.
+    #[error("internal error: the Secrets could not be read: {0}")]
+    Stopped(String),
     /// A field that this version cannot honour yet.
     #[error("{field} is not supported yet: {remedy}")]
     Unsupported {
@@ -84,11 +121,43 @@ pub enum AccessError {
 }
 
 impl GitAccess {
+    /// The access that an object's Secrets give to the repository at `url`, as [`GitAccess::new`]. A private key is read on a
+    /// thread that may block: decrypting it is slow on purpose.
+    ///
+    /// # Errors
+    /// [`AccessError`].
+    pub async fn read(url: &str, sources: &AccessSources<'_>) -> Result<Self, AccessError> {
+        let has_key = |data: &SecretData| data.contains_key("identity") || github_app::is_described_by(data);
+        if !sources.secret.is_some_and(has_key) {
+            return Self::new(url, sources);
+        }
+        let url = url.to_owned();
+        let (provider, service_account) = (
+            sources.provider.cloned(),
+            sources.service_account.map(str::to_owned),
+        );
+        let secret_name = sources.secret_name.map(str::to_owned);
+        let (secret, proxy) = (sources.secret.cloned(), sources.proxy.cloned());
+        let reading = tokio::task::spawn_blocking(move || {
+            let sources = AccessSources {
+                provider: provider.as_ref(),
+                service_account: service_account.as_deref(),
+                secret_name: secret_name.as_deref(),
+                secret: secret.as_ref(),
+                proxy: proxy.as_ref(),
+            };
+            Self::new(&url, &sources)
+        });
+        reading
+            .await
+            .unwrap_or_else(|error| Err(AccessError::Stopped(error.to_string())))
+    }
+
     /// The access that an object's Secrets give to the repository at `url`. User information in the URL serves where the
-    /// Secret has none.
+    /// Secret has none. Blocks for as long as it takes to decrypt a private key.
     ///
     /// The Secret's keys are Flux's: `bearerToken`, else `username` and `password`; `ca.crt` (or `caFile`); `tls.crt` and
-    /// `tls.key`. Without a Secret the repository is read anonymously.
+    /// `tls.key`; with the provider `github` those of a GitHub App. Without a Secret the repository is read anonymously.
     ///
     /// # Errors
     /// [`AccessError`]; all of its variants need a change of the object or its Secrets.
@@ -97,15 +166,27 @@ impl GitAccess {
         let remote: RemoteUrl = url.parse()?;
         let mut access = Self {
             credential: remote.credential().clone(),
+            app: None,
             settings: ClientSettings::default(),
             ssh: None,
         };
+        let is_app = sources.provider == Some(&GitProvider::GitHub);
         if remote.is_ssh() {
-            access.ssh = Some(ssh_credential(sources)?);
+            if is_app {
+                return Err(AccessError::Unsupported {
+                    field: "spec.provider 'github' with an ssh:// URL".to_owned(),
+                    remedy: "use the https:// URL of the repository",
+                });
+            }
+            access.settings.proxy = sources.proxy.map(ProxySettings::from_secret).transpose()?;
+            access.ssh = Some(ssh_credential(sources, access.settings.proxy.as_ref())?);
             return Ok(access);
         }
         if let Some(data) = sources.secret {
-            if let Some(credential) = credential(url, remote.credential(), data)? {
+            if is_app {
+                access.credential = Credential::None;
+                access.app = Some(GitHubApp::read(sources.secret_name.unwrap_or("secretRef"), data)?);
+            } else if let Some(credential) = credential(url, remote.credential(), data)? {
                 access.credential = credential;
             }
             access.settings.add_certificates(data)?;
@@ -137,6 +218,12 @@ impl GitAccess {
                 part(b"bearer");
                 part(token.as_bytes());
             }
+        }
+        if let Some(app) = &self.app {
+            part(b"github app");
+            part(app.identity());
+            // The mirror's messages name the Secret, so another one's objects must not see them.
+            part(app.secret().as_bytes());
         }
         if let Some(ssh) = &self.ssh {
             part(b"ssh");
@@ -185,6 +272,7 @@ impl fmt::Debug for GitAccess {
         formatter
             .debug_struct("GitAccess")
             .field("credential", &self.credential)
+            .field("app", &self.app)
             .field("settings", &self.settings)
             .field("ssh", &self.ssh)
             .finish()
@@ -198,6 +286,7 @@ impl fmt::Debug for AccessSources<'_> {
             .debug_struct("AccessSources")
             .field("provider", &self.provider)
             .field("service_account", &self.service_account)
+            .field("secret_name", &self.secret_name)
             .field("secret_keys", &keys(self.secret))
             .field("proxy_keys", &keys(self.proxy))
             .finish()
@@ -207,7 +296,7 @@ impl fmt::Debug for AccessSources<'_> {
 /// Refuses the providers and fields whose tokens cannot be fetched yet.
 fn check_provider(sources: &AccessSources<'_>) -> Result<(), AccessError> {
     let provider = sources.provider.unwrap_or(&GitProvider::Generic);
-    if *provider != GitProvider::Generic {
+    if !matches!(provider, GitProvider::Generic | GitProvider::GitHub) {
         return Err(AccessError::Unsupported {
             field: format!("spec.provider '{}'", provider.as_str()),
             remedy: "use the provider generic with a token in spec.secretRef",
@@ -219,15 +308,26 @@ fn check_provider(sources: &AccessSources<'_>) -> Result<(), AccessError> {
             remedy: "use a token in spec.secretRef",
         });
     }
-    let has_app = |data: &SecretData| data.keys().any(|key| key.starts_with("githubApp"));
-    if sources.secret.is_some_and(has_app) {
-        return Err(AccessError::GitHubAppWithoutProvider);
+    let has_app = sources.secret.is_some_and(github_app::is_described_by);
+    match provider {
+        GitProvider::GitHub if !has_app => Err(AccessError::GitHubAppMissing),
+        GitProvider::Generic if has_app => {
+            let secret = sources.secret_name.map(str::to_owned);
+            Err(AccessError::GitHubAppWithoutProvider(secret))
+        }
+        _ => Ok(()),
     }
-    Ok(())
+}
+
+fn quoted(name: Option<&String>) -> String {
+    name.map(|name| format!(" '{name}'")).unwrap_or_default()
 }
 
 /// The keys of a Secret that belong to SSH: `identity`, `known_hosts`, and `password` for the passphrase of the key.
-fn ssh_credential(sources: &AccessSources<'_>) -> Result<SshCredential, AccessError> {
+fn ssh_credential(
+    sources: &AccessSources<'_>,
+    proxy: Option<&ProxySettings>,
+) -> Result<SshCredential, AccessError> {
     let value = |key: &'static str| {
         let value = sources.secret.and_then(|data| data.get(key));
         value
@@ -235,12 +335,7 @@ fn ssh_credential(sources: &AccessSources<'_>) -> Result<SshCredential, AccessEr
             .ok_or(AccessError::SshKeyMissing { key })
     };
     let (identity, known_hosts) = (value("identity")?, value("known_hosts")?);
-    if sources.proxy.is_some() {
-        return Err(AccessError::Unsupported {
-            field: "spec.proxySecretRef with an ssh:// URL".to_owned(),
-            remedy: "use an https:// URL",
-        });
-    }
+    let proxy = proxy.map(ssh_proxy).transpose()?;
     let passphrase = match value("password").ok().map(|value| std::str::from_utf8(value)) {
         None => None,
         Some(Ok(passphrase)) => Some(passphrase),
@@ -251,7 +346,30 @@ fn ssh_credential(sources: &AccessSources<'_>) -> Result<SshCredential, AccessEr
             });
         }
     };
-    Ok(SshCredential::new(identity, passphrase, known_hosts)?)
+    let credential = SshCredential::new(identity, passphrase, known_hosts)?;
+    Ok(match proxy {
+        Some(proxy) => credential.through(proxy),
+        None => credential,
+    })
+}
+
+/// A proxy as SSH can use it: as in Flux, SOCKS 5 alone.
+fn ssh_proxy(proxy: &ProxySettings) -> Result<SshProxy, AccessError> {
+    let address = proxy.address();
+    let host = address.host_str().unwrap_or_default();
+    if !address.scheme().starts_with("socks5") {
+        return Err(AccessError::Unsupported {
+            field: format!("a proxy of the scheme '{}' with an ssh:// URL", address.scheme()),
+            remedy: "use a socks5:// proxy, or the https:// URL of the repository",
+        });
+    }
+    Ok(SshProxy {
+        host: host.trim_start_matches('[').trim_end_matches(']').to_owned(),
+        port: address.port().unwrap_or(1080),
+        credentials: proxy
+            .credentials()
+            .map(|(username, password)| (username.to_owned(), password.to_owned())),
+    })
 }
 
 /// The credential in a Secret; `None` when it has none. Keys that belong to SSH are not looked at, as in Flux.

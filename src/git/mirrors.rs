@@ -11,8 +11,9 @@ use fluxbot_git::{InvalidRemoteUrl, Mirror, MirrorError, Remote, RemoteUrl, Ssh}
 use sha2::{Digest as _, Sha256};
 use tokio::runtime::Handle;
 
+use super::github_app::AppCredentials;
 use super::ssh::default_connections;
-use super::{GitAccess, GitHttp};
+use super::{GitAccess, GitHttp, GitHubApps};
 use crate::hexadecimal::hexadecimal;
 use crate::http::HttpClients;
 
@@ -34,6 +35,7 @@ pub struct Mirrors {
 struct Shared {
     folder: PathBuf,
     clients: HttpClients,
+    apps: GitHubApps,
     ssh: Ssh,
     runtime: Handle,
     slots: Mutex<HashMap<String, Arc<Slot>>>,
@@ -75,6 +77,7 @@ impl Mirrors {
         Self {
             shared: Arc::new(Shared {
                 folder: folder.into(),
+                apps: GitHubApps::new(clients.clone()),
                 clients,
                 ssh,
                 runtime: Handle::current(),
@@ -98,19 +101,7 @@ impl Mirrors {
             opened.last_use = Instant::now();
             return Ok(Arc::clone(&opened.mirror));
         }
-        let remote = match &access.ssh {
-            Some(credential) if url.is_ssh() => {
-                Remote::over_ssh(url, credential.clone(), self.shared.ssh.clone())
-            }
-            _ => {
-                let http = GitHttp::on(
-                    self.shared.runtime.clone(),
-                    self.shared.clients.clone(),
-                    access.settings.clone(),
-                );
-                Remote::new(url, access.credential.clone(), Arc::new(http))
-            }
-        };
+        let remote = self.remote(url, access);
         let mirror = Arc::new(Mirror::open(&self.shared.folder.join(name), remote)?);
         if let Some(reason) = mirror.recreated_because() {
             tracing::warn!(url = %mirror.remote().url(), reason, "replaced a git mirror that could not be used");
@@ -120,6 +111,28 @@ impl Mirrors {
             last_use: Instant::now(),
         });
         Ok(mirror)
+    }
+
+    fn remote(&self, url: RemoteUrl, access: &GitAccess) -> Remote {
+        let shared = &self.shared;
+        if let (Some(credential), true) = (&access.ssh, url.is_ssh()) {
+            return Remote::over_ssh(url, credential.clone(), shared.ssh.clone());
+        }
+        let http = GitHttp::on(
+            shared.runtime.clone(),
+            shared.clients.clone(),
+            access.settings.clone(),
+        );
+        let Some(app) = &access.app else {
+            return Remote::new(url, access.credential.clone(), Arc::new(http));
+        };
+        let credentials = AppCredentials {
+            apps: shared.apps.clone(),
+            app: app.clone(),
+            settings: access.settings.clone(),
+            runtime: shared.runtime.clone(),
+        };
+        Remote::with_credentials(url, Arc::new(credentials), Arc::new(http))
     }
 
     /// Closes and deletes the mirrors that nobody has opened for `idle` and nobody holds, those of earlier processes

@@ -93,6 +93,59 @@ fn providers_and_service_accounts_are_refused_by_their_fields() {
 }
 
 #[test]
+fn a_github_app_is_refused_without_its_secret_and_over_ssh() {
+    let of = |url: &str, provider: &GitProvider, data: Option<&SecretData>| {
+        let sources = AccessSources {
+            provider: Some(provider),
+            secret_name: Some("flux-system/app"),
+            secret: data,
+            ..AccessSources::default()
+        };
+        GitAccess::new(url, &sources).unwrap_err().to_string()
+    };
+    let (basic, app) = (data(&[("username", "u")]), data(&[("githubAppID", "1")]));
+    let missing = "secretRef with github app data must be specified when provider is set to github";
+    assert_eq!(of(URL, &GitProvider::GitHub, None), missing);
+    assert_eq!(of(URL, &GitProvider::GitHub, Some(&basic)), missing);
+    assert_eq!(
+        of(URL, &GitProvider::GitHub, Some(&app)),
+        "secret 'flux-system/app': key 'githubAppPrivateKey' not found"
+    );
+    assert_eq!(
+        of(URL, &GitProvider::Generic, Some(&app)),
+        "secretRef 'flux-system/app' has github app data but provider is not set to github"
+    );
+    assert_eq!(
+        of("ssh://git@git.example.org/x", &GitProvider::GitHub, Some(&app)),
+        "spec.provider 'github' with an ssh:// URL is not supported yet: use the https:// URL of the repository"
+    );
+}
+
+/// One who has no time left does not decide for others who wait for the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_of_those_who_share_a_mirror_waits_for_its_own_time() {
+    let server = Endless::start(None);
+    let folder = tempfile::tempdir().unwrap();
+    let mirror = server.mirror(folder.path());
+    let fetch = |limit: u64| {
+        let mirror = Arc::clone(&mirror);
+        let bound = Bound::new(Duration::from_millis(limit), CancellationToken::new());
+        let fetch = move || bound.hold(|| mirror.fetch(&[RefQuery::branch("main").unwrap()]).map(drop));
+        tokio::task::spawn_blocking(fetch)
+    };
+    let limits = [200, 300, 400, 1500];
+    let fetches = limits.map(fetch);
+    for (limit, fetch) in limits.into_iter().zip(fetches) {
+        let error = fetch.await.unwrap().unwrap_err().to_string();
+        let expected = format!(
+            "no complete answer within {}",
+            fluxbot_api::Duration::from(Duration::from_millis(limit))
+        );
+        assert!(error.ends_with(&expected), "{limit}: {error}");
+    }
+}
+
+#[test]
 fn certificates_and_proxy_become_settings_and_are_never_shown() {
     let secret = data(&[
         ("ca.crt", "authority"),

@@ -88,6 +88,10 @@ impl HttpClient for GitHttp {
             }),
         })
     }
+
+    fn caller_gave_up(&self) -> bool {
+        Bound::current().is_some_and(|bound| bound.is_over())
+    }
 }
 
 /// Whether a byte of the request can have reached the server.

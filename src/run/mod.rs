@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::core::DeserializeGuard;
 use kube::runtime::watcher;
 use kube::{Api, Client};
 use tokio::signal::unix::{SignalKind, signal};
@@ -21,9 +20,9 @@ use crate::cloud::CloudTokens;
 use crate::controller::git_repository::{self, GitRepositoryReconciler};
 use crate::controller::kustomization::{self, Artifacts, KustomizationReconciler, Waits};
 use crate::controller::{
-    Cache, Caches, Context, Destinations, Drive, Election, Events, Health, Heart, Landings, Lists, Metrics,
-    Observer, OnChange, Options, Queue, Queues, Reconciled, Reconciler, TagStore, drive, image_policy,
-    image_repository, image_update_automation, watch, watch_secrets,
+    Cache, Caches, Context, Destinations, Drive, Election, Events, Guarded, Health, Heart, Landings, Lists,
+    Metrics, Observer, OnChange, Options, Queue, Queues, Reconciled, Reconciler, TagStore, drive,
+    image_policy, image_repository, image_update_automation, watch, watch_secrets,
 };
 use crate::git::{Mirrors, ssh_connections};
 use crate::http::HttpClients;
@@ -378,7 +377,7 @@ impl Parts<'_> {
     ) -> Arc<Observer<K>> {
         let observer = Arc::new(Observer::new(self.context.clone(), cache, on_change));
         let client = self.context.client.clone();
-        let api: Api<DeserializeGuard<K>> = if self.config.watch_all_namespaces {
+        let api: Api<Guarded<K>> = if self.config.watch_all_namespaces {
             Api::all(client)
         } else {
             Api::namespaced(client, &self.config.namespace)

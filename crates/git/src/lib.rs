@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! RemoteUrl + Credential + HttpClient = Remote         SshCredential + Ssh = Remote over SSH
+//! CredentialSource               gives short-lived credentials, request by request
 //! Remote    -> Mirror::open      one bare repository on disk, healed or created
 //! Mirror    -> Mirror::fetch     -> Snapshot      refs at that moment, trees and blobs read lazily
 //! Snapshot  -> Snapshot::prepare -> PreparedCommit  new trees, blobs and a commit, nothing on disk
@@ -34,11 +35,13 @@ pub use mirror::{
 pub use path::{InvalidPath, RepoPath};
 pub use reference::{InvalidRefName, RefName, RefPrefix, RefQuery};
 pub use remote::http::{HttpClient, HttpFailure, HttpMethod, HttpRequest, HttpResponse};
-pub use remote::{Credential, InvalidRemoteUrl, Remote, RemoteFailure, RemoteUrl};
+pub use remote::{
+    Credential, CredentialFailure, CredentialSource, InvalidRemoteUrl, Remote, RemoteFailure, RemoteUrl,
+};
 pub use signature::{InvalidSigningKey, SignError, SignedObject, SigningKey, TrustedKeys, VerifyError};
 pub use snapshot::{Commit, EntryKind, ReadError, Snapshot, TreeEntry};
 pub use ssh::{
-    InvalidIdentity, InvalidKnownHosts, InvalidSshCredential, Ssh, SshCredential, SshOptions,
+    InvalidIdentity, InvalidKnownHosts, InvalidSshCredential, Ssh, SshCredential, SshOptions, SshProxy,
     UnknownAlgorithm, WaitLimit,
 };
 pub use worktree::{WorkTree, WorkTreeError};

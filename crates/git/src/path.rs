@@ -141,23 +141,28 @@ mod tests {
     use rstest::rstest;
 
     #[rstest]
-    #[case("")]
-    #[case("/etc/passwd")]
-    #[case("a//b")]
-    #[case("a/")]
-    #[case("./a")]
-    #[case("a/../b")]
-    #[case(".git/config")]
-    #[case("a/.GIT/hooks")]
-    #[case("a/.git./x")]
-    #[case("a/.git /x")]
-    #[case("git~1/x")]
-    #[case("GIT~1")]
-    #[case(".g\u{200c}it/x")]
-    #[case(".git::$INDEX_ALLOCATION/x")]
-    #[case("a\0b")]
-    fn a_path_that_could_leave_the_repository_is_refused(#[case] path: &str) {
-        assert!(RepoPath::new(path).is_err(), "{path:?} was accepted");
+    #[case("", "a name is empty")]
+    #[case("/etc/passwd", "a name is empty")]
+    #[case("a//b", "a name is empty")]
+    #[case("a/", "a name is empty")]
+    #[case("./a", "`.` and `..` are not names")]
+    #[case("a/../b", "`.` and `..` are not names")]
+    #[case(".git/config", "a name stands for the `.git` directory")]
+    #[case("a/.GIT/hooks", "a name stands for the `.git` directory")]
+    #[case("a/.git./x", "a name stands for the `.git` directory")]
+    #[case("a/.git /x", "a name stands for the `.git` directory")]
+    #[case("git~1/x", "a name stands for the `.git` directory")]
+    #[case("GIT~1", "a name stands for the `.git` directory")]
+    #[case(".g\u{200c}it/x", "a name stands for the `.git` directory")]
+    #[case(".git::$INDEX_ALLOCATION/x", "a name stands for the `.git` directory")]
+    #[case("a\0b", "a name contains NUL")]
+    fn a_path_that_could_leave_the_repository_is_refused_with_its_reason(
+        #[case] path: &str,
+        #[case] reason: &str,
+    ) {
+        let error = RepoPath::new(path).unwrap_err().to_string();
+        assert!(error.ends_with(reason), "{path:?}: {error}");
+        assert!(!error.chars().any(char::is_control), "{error:?}");
     }
 
     #[rstest]

@@ -201,34 +201,45 @@ mod tests {
     use rstest::rstest;
 
     #[rstest]
-    #[case("")]
-    #[case("--upload-pack=touch /tmp/x")]
-    #[case("-oProxyCommand=x")]
-    #[case("a..b")]
-    #[case("../../x")]
-    #[case("main@{1}")]
-    #[case("@")]
-    #[case("HEAD")]
-    #[case("+HEAD:x")]
-    #[case(":main")]
-    #[case("a*")]
-    #[case("a b")]
-    #[case("a\nb")]
-    #[case("a\u{1b}[31m")]
-    #[case("a\0b")]
-    #[case("a.lock")]
-    #[case("a.lock/b")]
-    #[case("a/.b")]
-    #[case("a//b")]
-    #[case("a/")]
-    #[case("a.")]
-    #[case("a\\b")]
-    #[case("a~1")]
-    #[case("a^")]
-    #[case("a?")]
-    #[case("a[b")]
-    fn a_hostile_branch_name_is_refused(#[case] name: &str) {
-        assert!(RefName::branch(name).is_err(), "{name:?} was accepted");
+    #[case("", "a part between slashes is empty")]
+    #[case(
+        "--upload-pack=touch /tmp/x",
+        "it contains a control character, a space, or one of `~^:?*[\\`"
+    )]
+    #[case("-oProxyCommand=x", "the name starts with a dash")]
+    #[case("a..b", "it contains `..`")]
+    #[case("../../x", "it contains `..`")]
+    #[case("main@{1}", "it contains `@{`")]
+    #[case("@", "the name is reserved")]
+    #[case("HEAD", "the name is reserved")]
+    #[case("+HEAD:x", "it contains a control character, a space, or one of `~^:?*[\\`")]
+    #[case(":main", "it contains a control character, a space, or one of `~^:?*[\\`")]
+    #[case("a*", "it contains a control character, a space, or one of `~^:?*[\\`")]
+    #[case("a b", "it contains a control character, a space, or one of `~^:?*[\\`")]
+    #[case("a\nb", "it contains a control character, a space, or one of `~^:?*[\\`")]
+    #[case(
+        "a\u{1b}[31m",
+        "it contains a control character, a space, or one of `~^:?*[\\`"
+    )]
+    #[case("a\0b", "it contains a control character, a space, or one of `~^:?*[\\`")]
+    #[case("a.lock", "a part ends with `.lock`")]
+    #[case("a.lock/b", "a part ends with `.lock`")]
+    #[case("a/.b", "a part starts with a dot")]
+    #[case("a//b", "a part between slashes is empty")]
+    #[case("a/", "a part between slashes is empty")]
+    #[case("a.", "it ends with a dot")]
+    #[case("a\\b", "it contains a control character, a space, or one of `~^:?*[\\`")]
+    #[case("a~1", "it contains a control character, a space, or one of `~^:?*[\\`")]
+    #[case("a^", "it contains a control character, a space, or one of `~^:?*[\\`")]
+    #[case("a?", "it contains a control character, a space, or one of `~^:?*[\\`")]
+    #[case("a[b", "it contains a control character, a space, or one of `~^:?*[\\`")]
+    fn a_hostile_branch_name_is_refused_with_its_reason(#[case] name: &str, #[case] reason: &str) {
+        let error = RefName::branch(name).unwrap_err().to_string();
+        assert!(
+            error.ends_with(&format!("is not valid: {reason}")),
+            "{name:?}: {error}"
+        );
+        assert!(!error.chars().any(char::is_control), "{error:?}");
     }
 
     #[rstest]

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::remote::{self, blocking};
 use super::report::Outcome;
+use super::ssh::SshArgs;
 use super::{Mode, UpdateArgs, leave_out_foreign, scan_and_select};
 use crate::cli::Failure;
 use crate::committer::{Checkout, CommitPlan, Landed, Landing, PlanDefaults, Work};
@@ -56,7 +57,7 @@ pub(super) async fn run(args: &UpdateArgs, mode: Mode) -> Result<(), Failure> {
         return outcome(&automations, &edits);
     };
     let automations = match mode {
-        Mode::Push => push(checkout, works).await?,
+        Mode::Push => push(checkout, works, &args.ssh).await?,
         _ => commit(checkout, works).await?,
     };
     outcome(&automations, &[])
@@ -107,7 +108,11 @@ async fn commit(checkout: Checkout, works: PlannedWorks) -> Result<Vec<Automatio
 }
 
 /// Pushes to the checkout's remote, and brings the pushed commits into the checkout when they are built on what it has.
-async fn push(checkout: Checkout, works: PlannedWorks) -> Result<Vec<AutomationOutcome>, Failure> {
+async fn push(
+    checkout: Checkout,
+    works: PlannedWorks,
+    ssh: &SshArgs,
+) -> Result<Vec<AutomationOutcome>, Failure> {
     let no_remote =
         || Failure::invalid("the checkout has no remote to push to").hint("git remote add origin URL");
     let url = checkout.remote_url().ok_or_else(no_remote)?;
@@ -116,7 +121,7 @@ async fn push(checkout: Checkout, works: PlannedWorks) -> Result<Vec<AutomationO
     let checkout = blocking(move || checkout.build(&own).map(|_| checkout))
         .await?
         .map_err(Failure::failed)?;
-    let remote = remote::open(&url).await?;
+    let remote = remote::open(&url, ssh).await?;
     let (automations, landings) = update::land(&remote.writer, works, &remote::report_push).await;
     follow(checkout, landings).await?;
     Ok(automations)

@@ -5,12 +5,14 @@ use std::env;
 use std::path::Path;
 use std::sync::Arc;
 
-use fluxbot_git::{Credential, MirrorError, ObjectId, Remote, RemoteUrl, Snapshot};
+use fluxbot_git::{Credential, InvalidRemoteUrl, MirrorError, ObjectId, Remote, RemoteUrl, Snapshot, Ssh};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
+use tokio::runtime::Handle;
 
 use super::checkout::{self, Preview};
 use super::report::Outcome;
+use super::ssh::SshArgs;
 use super::{Mode, UpdateArgs, cache_folder, leave_out_foreign, scan_and_select};
 use crate::cli::Failure;
 use crate::committer::{PlanDefaults, WriteError, Writer};
@@ -26,7 +28,7 @@ pub(super) async fn run(args: &UpdateArgs, url: &str, mode: Mode) -> Result<(), 
             "--commit needs a checkout; with a URL use --push",
         ));
     }
-    let remote = open(url).await?;
+    let remote = open(url, &args.ssh).await?;
     let read = read(&remote.writer, args.branch.clone()).await?;
     let (branch, files) = files_of(read.map_err(Failure::failed)?)?;
     let mut objects = args.load_objects(&files)?;
@@ -140,24 +142,32 @@ pub(super) struct Opened {
 
 /// Opens the mirror of a repository in the cache folder; every URL and user has one of its own. While another process uses
 /// it, a mirror for this run alone serves.
-pub(super) async fn open(url: &str) -> Result<Opened, Failure> {
-    let url: RemoteUrl = url.parse().map_err(Failure::invalid)?;
-    if url.is_ssh() {
-        // The controller has the keys and known hosts in a Secret.
-        return Err(Failure::invalid(format!(
-            "{url}: SSH is not supported by this command yet: use the https URL of the repository"
-        )));
-    }
-    let credential = credential_of_environment();
-    let http = GitHttp::new(HttpClients::new(), ClientSettings::default());
+pub(super) async fn open(text: &str, ssh: &SshArgs) -> Result<Opened, Failure> {
+    let url = match text.parse::<RemoteUrl>() {
+        // What `git clone` takes, and writes into checkouts.
+        Err(InvalidRemoteUrl::ScpLike) => RemoteUrl::from_scp_like(text),
+        parsed => parsed,
+    };
+    let url = url.map_err(Failure::invalid)?;
     let mut hash = Sha256::new();
     hash.update(url.to_string());
-    if let Credential::Basic { username, .. } = &credential {
-        hash.update(username);
-    }
+    // A path of the short form may start somewhere else than that of the long one.
+    hash.update([u8::from(text.contains("://"))]);
+    let remote = if url.is_ssh() {
+        let ssh = ssh.clone();
+        let credential = blocking(move || ssh.credential()).await??;
+        hash.update(credential.identity());
+        Remote::over_ssh(url, credential, Ssh::with_defaults(Handle::current()))
+    } else {
+        let credential = credential_of_environment();
+        if let Credential::Basic { username, .. } = &credential {
+            hash.update(username);
+        }
+        let http = GitHttp::new(HttpClients::new(), ClientSettings::default());
+        Remote::new(url, credential, Arc::new(http))
+    };
     let name = hexadecimal(hash.finalize().get(..16).unwrap_or_default());
     let folder = cache_folder().join("mirrors").join(name);
-    let remote = Remote::new(url, credential, Arc::new(http));
     blocking(move || open_mirror(&folder, remote)).await?
 }
 

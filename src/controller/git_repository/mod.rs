@@ -71,15 +71,20 @@ impl GitRepositoryReconciler {
         let proxy = self
             .secret(object, spec.proxy_secret_ref.as_ref().map(|secret| &secret.name))
             .await?;
+        let name = spec
+            .secret_ref
+            .as_ref()
+            .map(|secret| format!("{}/{}", object.key().namespace, secret.name));
         let sources = AccessSources {
             provider: spec.provider.as_ref(),
             service_account: spec.service_account_name.as_deref(),
+            secret_name: name.as_deref(),
             secret: secret.as_ref(),
             proxy: proxy.as_ref(),
         };
-        GitAccess::new(&spec.url, &sources).map_err(|error| {
-            SourceFault::secret(format!("failed to configure authentication options: {error}"))
-        })
+        GitAccess::read(&spec.url, &sources)
+            .await
+            .map_err(|error| SourceFault::access(&error))
     }
 
     async fn secret(
@@ -245,10 +250,6 @@ impl Reconciler for GitRepositoryReconciler {
         true
     }
 
-    fn secrets(&self, object: &GitRepository) -> Vec<ObjectKey> {
-        secrets_of(object)
-    }
-
     fn deadline(&self, object: &GitRepository) -> Duration {
         // The reads of Secrets and the end of a request come on top.
         Times::of(&object.spec).map_or(Duration::from_mins(1), |times| times.timeout) + Duration::from_mins(1)
@@ -307,18 +308,6 @@ fn announce(attempt: &mut Attempt<GitRepository>, artifact: &Artifact, text: &st
         .event(EventSeverity::Info, reason, text)
         .with(format!("{GROUP}/revision"), &artifact.revision)
         .with(format!("{GROUP}/digest"), digest);
-}
-
-/// The Secrets that a source names.
-#[must_use]
-pub fn secrets_of(object: &GitRepository) -> Vec<ObjectKey> {
-    let namespace = object.key().namespace;
-    let references = [&object.spec.secret_ref, &object.spec.proxy_secret_ref];
-    let verify = object.spec.verify.as_ref().map(|verify| &verify.secret_ref);
-    let references = references.into_iter().flatten().chain(verify);
-    references
-        .map(|reference| ObjectKey::new(&namespace, &reference.name))
-        .collect()
 }
 
 /// The name under which a `GitRepository` is known to those who use its tree.

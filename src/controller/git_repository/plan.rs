@@ -8,7 +8,7 @@ use fluxbot_api::{Fault, Reason};
 
 use crate::controller::fault::Diagnosis;
 use crate::controller::outcome::{self, Failure, Recovery};
-use crate::git::OpenError;
+use crate::git::{AccessError, OpenError};
 use crate::source::git::{FaultKind, ResolveError, Unverified};
 use crate::source::{Revision, StorageError};
 
@@ -73,13 +73,17 @@ pub fn refused(spec: &GitRepositorySpec) -> Option<Failure> {
     if let Some(provider) = spec
         .provider
         .as_ref()
-        .filter(|provider| **provider != GitProvider::Generic)
+        .filter(|provider| !matches!(provider, GitProvider::Generic | GitProvider::GitHub))
     {
         return unsupported(
             Reason::InvalidProviderConfiguration,
             &format!("spec.provider '{}'", provider.as_str()),
             "use the provider generic with a token in spec.secretRef",
         );
+    }
+    if spec.provider == Some(GitProvider::GitHub) && spec.secret_ref.is_none() {
+        let text = AccessError::GitHubAppMissing.to_string();
+        return Some(Failure::stalled(Reason::InvalidProviderConfiguration, text));
     }
     if !spec.include.is_empty() {
         return unsupported(
@@ -172,6 +176,19 @@ impl SourceFault {
     pub fn secret(message: impl Into<String>) -> Self {
         let failure = Failure::new(Reason::AuthenticationFailed, message);
         Self::fetch(failure.recovery(Recovery::After(SECRET_PAUSE)))
+    }
+
+    /// An object and Secrets that give no access to the repository.
+    #[must_use]
+    pub fn access(error: &AccessError) -> Self {
+        let text = error.to_string();
+        match error {
+            AccessError::GitHubAppMissing | AccessError::GitHubAppWithoutProvider(_) => {
+                let failure = Failure::new(Reason::InvalidProviderConfiguration, text);
+                Self::fetch(failure.recovery(Recovery::After(SECRET_PAUSE)))
+            }
+            _ => Self::secret(format!("failed to configure authentication options: {text}")),
+        }
     }
 
     /// A fetch that did not end in time.

@@ -183,15 +183,6 @@ impl Reconciler for ImageUpdateAutomationReconciler {
         announce(attempt, &commit, &landed.landed.changes, &written);
         Ok(done(requeue, Announce::Nothing))
     }
-
-    fn secrets(&self, object: &ImageUpdateAutomation) -> Vec<ObjectKey> {
-        let source = self.source(object);
-        let mut secrets = source
-            .map(|source| git_repository::secrets_of(&source))
-            .unwrap_or_default();
-        secrets.extend(signing::secret_of(object));
-        secrets
-    }
 }
 
 impl ImageUpdateAutomationReconciler {
@@ -242,13 +233,21 @@ impl ImageUpdateAutomationReconciler {
         }
         let proxy = secrets.pop().flatten();
         let secret = secrets.pop().flatten();
+        let name = source
+            .spec
+            .secret_ref
+            .as_ref()
+            .map(|secret| format!("{namespace}/{}", secret.name));
         let sources = AccessSources {
             provider: source.spec.provider.as_ref(),
             service_account: source.spec.service_account_name.as_deref(),
+            secret_name: name.as_deref(),
             secret: secret.as_ref(),
             proxy: proxy.as_ref(),
         };
-        let access = GitAccess::new(&source.spec.url, &sources).map_err(|error| failed(error.to_string()))?;
+        let access = GitAccess::read(&source.spec.url, &sources)
+            .await
+            .map_err(|error| failed(error.to_string()))?;
         Ok(Remote {
             url: source.spec.url.clone(),
             access,
@@ -270,10 +269,13 @@ impl ImageUpdateAutomationReconciler {
         let secret = self.context.secret(&key).await;
         let secret =
             secret.map_err(|error| failed(format!("could not find signing key secret '{key}': {error}")))?;
-        let name = &key.name;
-        signing::read(automation, name, &secret.values)
-            .map(Some)
-            .map_err(|error| failed(error.to_string()))
+        // Decrypting a key is slow on purpose, so it is done where a thread may block.
+        let (automation, name) = (automation.clone(), key.name);
+        let reading = tokio::task::spawn_blocking(move || signing::read(&automation, &name, &secret.values));
+        let key = reading
+            .await
+            .map_err(|error| failed(format!("internal error: {error}")))?;
+        key.map(Some).map_err(|error| failed(error.to_string()))
     }
 
     /// The policies of the automation's namespace.

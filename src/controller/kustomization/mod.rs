@@ -241,10 +241,6 @@ impl Reconciler for KustomizationReconciler {
         (is_idle && self.memory.may_put_off(&key, revision, 1)).then_some(IDLE_PAUSE)
     }
 
-    fn secrets(&self, object: &Kustomization) -> Vec<ObjectKey> {
-        plan::secrets(&object.key(), &object.spec)
-    }
-
     async fn finalize(&self, attempt: &mut Attempt<Kustomization>) -> Result<(), Failure> {
         self.waits.forget(&attempt.key);
         self.memory.forget(&attempt.key);

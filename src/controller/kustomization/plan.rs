@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fluxbot_api::Reason;
 use fluxbot_api::kustomize::{
-    Kustomization, KustomizationSourceKind, KustomizationSourceReference, KustomizationSpec, SubstituteKind,
+    Kustomization, KustomizationSourceKind, KustomizationSourceReference, KustomizationSpec,
     SubstituteStrategy,
 };
 use fluxbot_api::meta::DependencyReference;
@@ -189,28 +189,6 @@ pub fn substitution(spec: &KustomizationSpec) -> Option<substitute::Rules> {
         always: post_build.substitute_strategy == Some(SubstituteStrategy::Always),
         ..substitute::Rules::default()
     })
-}
-
-/// The Secrets that a run reads.
-#[must_use]
-pub fn secrets(key: &ObjectKey, spec: &KustomizationSpec) -> Vec<ObjectKey> {
-    let of_cluster = spec
-        .kube_config
-        .as_ref()
-        .and_then(|config| config.secret_ref.as_ref());
-    let of_cluster = of_cluster.map(|secret| secret.name.as_str());
-    let references = spec
-        .post_build
-        .iter()
-        .flat_map(|post_build| &post_build.substitute_from);
-    let of_variables = references
-        .filter(|reference| reference.kind == SubstituteKind::Secret)
-        .map(|reference| reference.name.as_str());
-    of_cluster
-        .into_iter()
-        .chain(of_variables)
-        .map(|name| ObjectKey::new(&key.namespace, name))
-        .collect()
 }
 
 /// What is done about drift between two intervals: put back at once, where an annotation says so.

@@ -1,11 +1,13 @@
 //! When each tag of a list was seen for the first time, and with which digest.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use crate::image::TagSnapshot;
+use crate::scanner::KnownTag;
 
 /// A digest that a tag was seen with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,7 +26,7 @@ pub struct SeenDigest {
 pub struct Sightings {
     /// Seconds since 1970, by the tag's position in the list.
     first: Arc<[u32]>,
-    /// Of the few tags whose digest was ever asked for.
+    /// Of the few tags whose digest was ever asked for, and of all where the registry's list says it.
     digests: Arc<BTreeMap<String, SeenDigest>>,
 }
 
@@ -72,6 +74,44 @@ impl Sightings {
         Self { first, digests }
     }
 
+    /// The same sightings with what a registry's list says of `tags` itself. A digest dates its tag as one that was asked for
+    /// does. The tags of the very first list are as old as their uploads: it is the best that can be known of them.
+    #[must_use]
+    pub fn told(&self, tags: &TagSnapshot, known: &[KnownTag], is_first: bool, now: Timestamp) -> Self {
+        let mut first: Cow<'_, [u32]> = Cow::Borrowed(&self.first);
+        let mut digests = Cow::Borrowed(&*self.digests);
+        for tag in known {
+            let Some(position) = tags.position(&tag.tag) else {
+                continue;
+            };
+            let uploaded = tag.uploaded.filter(|uploaded| is_first && *uploaded < now);
+            if let Some(uploaded) = uploaded
+                && let Some(first) = first.to_mut().get_mut(position)
+            {
+                *first = seconds(uploaded);
+            }
+            let is_known = digests
+                .get(&*tag.tag)
+                .is_some_and(|seen| *seen.digest == *tag.digest);
+            if !is_known {
+                let since = whole(uploaded.unwrap_or(now));
+                let digest = tag.digest.to_string();
+                digests
+                    .to_mut()
+                    .insert(tag.tag.to_string(), SeenDigest { digest, since });
+            }
+        }
+        let first = match first {
+            Cow::Borrowed(_) => Arc::clone(&self.first),
+            Cow::Owned(first) => first.into(),
+        };
+        let digests = match digests {
+            Cow::Borrowed(_) => Arc::clone(&self.digests),
+            Cow::Owned(digests) => Arc::new(digests),
+        };
+        Self { first, digests }
+    }
+
     /// When the tag at a position was seen for the first time.
     #[must_use]
     pub fn first(&self, position: usize) -> Option<Timestamp> {
@@ -98,7 +138,7 @@ impl Sightings {
         }
         let seen = SeenDigest {
             digest: digest.to_owned(),
-            since: Timestamp::from_second(now.as_second()).unwrap_or(now),
+            since: whole(now),
         };
         let mut digests = BTreeMap::clone(&self.digests);
         digests.insert(tag.to_owned(), seen);
@@ -107,6 +147,11 @@ impl Sightings {
             digests: Arc::new(digests),
         })
     }
+}
+
+/// A time without the fraction of its second.
+fn whole(time: Timestamp) -> Timestamp {
+    Timestamp::from_second(time.as_second()).unwrap_or(time)
 }
 
 /// Whole seconds since 1970; 32 bits last until 2106.
@@ -138,6 +183,41 @@ mod tests {
             .carried(&two, &three, at(3));
         let times: Vec<_> = (0..3).map(|position| seen.first(position)).collect();
         assert_eq!(times, [Some(at(3)), Some(at(2)), None], "c came back, b stayed");
+    }
+
+    #[test]
+    fn what_a_list_says_of_its_tags_dates_them() {
+        let known = |tag: &str, digest: &str, uploaded: Option<i64>| KnownTag {
+            tag: tag.into(),
+            digest: digest.into(),
+            uploaded: uploaded.map(at),
+        };
+        let (one, two) = (snapshot(&["a", "b"]), snapshot(&["a", "b", "c"]));
+        let told = [
+            known("a", "sha256:1", Some(3)),
+            known("b", "sha256:2", Some(99)),
+            known("x", "", None),
+        ];
+        let seen = Sightings::new(&one, at(10)).told(&one, &told, true, at(10));
+        let position = |tags: &TagSnapshot, tag| tags.position(tag).unwrap();
+        assert_eq!(seen.first(position(&one, "a")), Some(at(3)));
+        assert_eq!(
+            seen.first(position(&one, "b")),
+            Some(at(10)),
+            "a clock that is ahead says nothing"
+        );
+        assert_eq!(seen.digest("a").unwrap().since, at(3));
+        assert_eq!(seen.digest("x"), None, "an excluded tag");
+        let told = [known("a", "sha256:1", Some(3)), known("c", "sha256:3", Some(4))];
+        let later = seen.carried(&one, &two, at(20)).told(&two, &told, false, at(20));
+        assert_eq!(
+            later.first(position(&two, "c")),
+            Some(at(20)),
+            "an old image under a new tag"
+        );
+        assert_eq!(later.digest("c").unwrap().since, at(20));
+        assert_eq!(later.digest("a").unwrap().since, at(3));
+        assert_eq!(later.told(&two, &told, false, at(30)), later);
     }
 
     #[test]

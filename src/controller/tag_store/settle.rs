@@ -32,6 +32,7 @@ pub fn settle(
     now: Timestamp,
 ) -> Settled {
     let previous = previous.filter(|previous| previous.image == image);
+    let known = found.map(|list| list.known.as_slice()).unwrap_or_default();
     let (found, version) = match (found, previous) {
         (Some(list), _) => (exclusion.filter(&list.snapshot), list.version.clone()),
         (None, Some(previous)) => {
@@ -63,6 +64,9 @@ pub fn settle(
         }
         Some(previous) => (Arc::clone(&previous.tags), previous.seen.clone(), previous.found),
     };
+    // What a held list says is of tags that may not be in force.
+    let known = if held.is_none() { known } else { &[] };
+    let seen = seen.told(&tags, known, previous.is_none(), now);
     Settled {
         is_news,
         held: held.as_ref().map(TagSnapshot::len),

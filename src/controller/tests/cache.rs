@@ -1,12 +1,11 @@
 use fluxbot_api::image::ImagePolicy;
-use kube::core::DeserializeGuard;
 use kube::runtime::watcher::Event;
 use serde_json::json;
 
-use crate::controller::{Cache, Cached};
+use crate::controller::{Cache, Cached, Guarded};
 use crate::objects::ObjectKey;
 
-fn object(name: &str, version: u64, range: &str) -> DeserializeGuard<ImagePolicy> {
+fn object(name: &str, version: u64, range: &str) -> Guarded<ImagePolicy> {
     serde_json::from_value(json!({
         "apiVersion": "image.toolkit.fluxcd.io/v1",
         "kind": "ImagePolicy",
@@ -16,7 +15,7 @@ fn object(name: &str, version: u64, range: &str) -> DeserializeGuard<ImagePolicy
     .unwrap()
 }
 
-fn bad(name: &str, version: u64) -> DeserializeGuard<ImagePolicy> {
+fn bad(name: &str, version: u64) -> Guarded<ImagePolicy> {
     serde_json::from_value(json!({
         "apiVersion": "image.toolkit.fluxcd.io/v1",
         "kind": "ImagePolicy",

@@ -5,14 +5,14 @@ use fluxbot_api::Reason;
 use fluxbot_api::image::ImagePolicy;
 use http::{Request, Response};
 use kube::client::Body;
-use kube::core::DeserializeGuard;
 use kube::runtime::watcher::Event;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::controller::{
-    Announce, Attempt, Caches, Context, Destinations, Done, Drive, Events, Failure, Health, Leadership,
-    Lists, Metrics, Observer, Options, Queues, Reconciler, Recovery, Requeue, drive, watch_secrets,
+    Announce, Attempt, Caches, Context, Destinations, Done, Drive, Events, Failure, Guarded, Health,
+    Leadership, Lists, Metrics, Observer, Options, Queue, Queues, Reconciler, Recovery, Requeue, drive,
+    watch_secrets,
 };
 use crate::http::HttpClients;
 use crate::objects::ObjectKey;
@@ -137,53 +137,81 @@ fn done(message: &str) -> Done {
     }
 }
 
+/// The driver of one kind with one object, which is due.
+struct Driven {
+    server: Arc<Server>,
+    context: Context,
+    queue: Arc<Queue>,
+    stop: CancellationToken,
+    driving: tokio::task::JoinHandle<()>,
+}
+
+impl Driven {
+    fn start<R: Reconciler<Kind = ImagePolicy>>(reconciler: impl FnOnce(&Context) -> R) -> Self {
+        let server = Server::new();
+        let context = context(server.client());
+        let observer = Observer::new(
+            context.clone(),
+            |context| &context.caches.image_policies,
+            Box::new(|_, _, _| {}),
+        );
+        let object: Guarded<ImagePolicy> = serde_json::from_value(server.object()).unwrap();
+        observer.cache().observe(Event::Apply(object));
+        context.lists.complete();
+        let queue = Arc::clone(&context.queues.image_policies);
+        queue.wake(&ObjectKey::new("ns", "app"));
+        let stop = CancellationToken::new();
+        let task = Drive {
+            reconciler: reconciler(&context),
+            context: context.clone(),
+            observer: Arc::new(observer),
+            queue: Arc::clone(&queue),
+            concurrent: 1,
+            halt: CancellationToken::new(),
+            stop: stop.clone(),
+        };
+        let driving = tokio::spawn(drive(task, Health::default().heart("test")));
+        Self {
+            server,
+            context,
+            queue,
+            stop,
+            driving,
+        }
+    }
+
+    /// Waits until the queue is in a state and the object's `Ready` is, too.
+    async fn until(&self, counts: (usize, usize), ready: impl Fn(&str) -> bool) {
+        let is_ready = || {
+            let object = self.server.object();
+            let conditions = object["status"]["conditions"].as_array().cloned();
+            let mut conditions = conditions.unwrap_or_default().into_iter();
+            conditions.any(|condition| {
+                condition["type"] == "Ready" && condition["status"].as_str().is_some_and(&ready)
+            })
+        };
+        let reached = async {
+            while self.queue.counts() != counts || !is_ready() {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_hours(1), reached)
+            .await
+            .expect("the run ends");
+    }
+
+    async fn end(self) -> Value {
+        self.stop.cancel();
+        self.driving.await.unwrap();
+        self.server.object()
+    }
+}
+
 /// Runs the object once with a reconciler, and gives what the server has afterwards.
 async fn run_once<R: Reconciler<Kind = ImagePolicy>>(reconciler: R) -> Value {
-    let server = Server::new();
-    let context = context(server.client());
-    let observer = Observer::new(
-        context.clone(),
-        |context| &context.caches.image_policies,
-        Box::new(|_, _, _| {}),
-    );
-    let object: DeserializeGuard<ImagePolicy> = serde_json::from_value(server.object()).unwrap();
-    observer.cache().observe(Event::Apply(object));
-    context.lists.complete();
-    let queue = Arc::clone(&context.queues.image_policies);
-    queue.wake(&ObjectKey::new("ns", "app"));
-    let stop = CancellationToken::new();
-    let task = Drive {
-        context,
-        reconciler,
-        observer: Arc::new(observer),
-        queue: Arc::clone(&queue),
-        concurrent: 1,
-        halt: CancellationToken::new(),
-        stop: stop.clone(),
-    };
-    let health = Health::default();
-    let driving = tokio::spawn(drive(task, health.heart("test")));
-    let ended = async {
-        loop {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            let ready = server.object()["status"]["conditions"]
-                .as_array()
-                .is_some_and(|conditions| {
-                    conditions
-                        .iter()
-                        .any(|condition| condition["type"] == "Ready" && condition["status"] != "Unknown")
-                });
-            if ready && queue.counts() == (0, 0) {
-                return;
-            }
-        }
-    };
-    tokio::time::timeout(Duration::from_hours(1), ended)
-        .await
-        .expect("the run ends");
-    stop.cancel();
-    driving.await.unwrap();
-    server.object()
+    let driven = Driven::start(|_| reconciler);
+    driven.until((0, 0), |status| status != "Unknown").await;
+    driven.end().await
 }
 
 fn ready(object: &Value) -> (String, String) {
@@ -285,36 +313,12 @@ impl Reconciler for Rests {
 
 #[tokio::test(start_paused = true)]
 async fn a_stop_does_not_wait_for_a_run_that_merely_watches() {
-    let server = Server::new();
-    let context = context(server.client());
-    let observer = Observer::new(
-        context.clone(),
-        |context| &context.caches.image_policies,
-        Box::new(|_, _, _| {}),
-    );
-    observer
-        .cache()
-        .observe(Event::Apply(serde_json::from_value(server.object()).unwrap()));
-    context.lists.complete();
-    let queue = Arc::clone(&context.queues.image_policies);
-    queue.wake(&ObjectKey::new("ns", "app"));
-    let stop = CancellationToken::new();
-    let task = Drive {
-        context,
-        reconciler: Rests,
-        observer: Arc::new(observer),
-        queue: Arc::clone(&queue),
-        concurrent: 1,
-        halt: CancellationToken::new(),
-        stop: stop.clone(),
-    };
-    let driving = tokio::spawn(drive(task, Health::default().heart("test")));
-    while queue.counts() != (0, 1) {
+    let driven = Driven::start(|_| Rests);
+    while driven.queue.counts() != (0, 1) {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     let asked = tokio::time::Instant::now();
-    stop.cancel();
-    driving.await.unwrap();
+    driven.end().await;
     assert!(asked.elapsed() < Duration::from_secs(1));
 }
 
@@ -340,66 +344,28 @@ impl Reconciler for Refused {
         let failure = Failure::new(Reason::AuthenticationFailed, "refused");
         Err(failure.recovery(Recovery::Wait(Duration::from_hours(1))))
     }
-
-    fn secrets(&self, _: &ImagePolicy) -> Vec<ObjectKey> {
-        vec![Self::secret()]
-    }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_corrected_secret_is_noticed_long_before_the_next_try() {
-    let server = Server::new();
-    let context = context(server.client());
-    let observer = Observer::new(
-        context.clone(),
-        |context| &context.caches.image_policies,
-        Box::new(|_, _, _| {}),
-    );
-    observer
-        .cache()
-        .observe(Event::Apply(serde_json::from_value(server.object()).unwrap()));
-    context.lists.complete();
-    let queue = Arc::clone(&context.queues.image_policies);
-    queue.wake(&ObjectKey::new("ns", "app"));
-    let stop = CancellationToken::new();
-    let secrets = Arc::clone(&context.queues.secrets);
-    let looking = tokio::spawn(watch_secrets(server.client(), secrets, stop.clone()));
-    let task = Drive {
-        reconciler: Refused(context.clone()),
-        context,
-        observer: Arc::new(observer),
-        queue,
-        concurrent: 1,
-        halt: CancellationToken::new(),
-        stop: stop.clone(),
-    };
-    let driving = tokio::spawn(drive(task, Health::default().heart("test")));
-    let until = async |status: &str| {
-        let is_it = || {
-            let object = server.object();
-            let conditions = object["status"]["conditions"]
-                .as_array()
-                .cloned()
-                .unwrap_or_default();
-            conditions
-                .iter()
-                .any(|condition| condition["type"] == "Ready" && condition["status"] == status)
-        };
-        while !is_it() {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    };
-    until("False").await;
+    let driven = Driven::start(|context| Refused(context.clone()));
+    let secrets = Arc::clone(&driven.context.queues.secrets);
+    let looking = tokio::spawn(watch_secrets(
+        driven.server.client(),
+        secrets,
+        driven.stop.clone(),
+    ));
+    let waiting = |status: &'static str| driven.until((0, 0), move |ready| ready == status);
+    waiting("False").await;
     tokio::time::sleep(Duration::from_mins(2)).await;
-    *server.secret.lock().unwrap() = ("right", 2);
+    *driven.server.secret.lock().unwrap() = ("right", 2);
     let corrected = tokio::time::Instant::now();
-    until("True").await;
+    waiting("True").await;
     assert!(
         corrected.elapsed() < Duration::from_secs(10),
         "{:?}",
         corrected.elapsed()
     );
-    stop.cancel();
-    driving.await.unwrap();
+    driven.end().await;
     looking.await.unwrap();
 }

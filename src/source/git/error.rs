@@ -140,9 +140,13 @@ impl ResolveError {
 
 fn failure_kind(failure: &RemoteFailure) -> FaultKind {
     match failure {
-        RemoteFailure::Unreachable { .. } => FaultKind::Unreachable,
+        RemoteFailure::Unreachable { .. }
+        | RemoteFailure::NoCredential {
+            is_transient: true, ..
+        } => FaultKind::Unreachable,
         RemoteFailure::Unauthorized { .. }
         | RemoteFailure::Forbidden { .. }
+        | RemoteFailure::NoCredential { .. }
         | RemoteFailure::KeyRejected { .. }
         | RemoteFailure::Denied { .. } => FaultKind::Unauthorized,
         RemoteFailure::NotFound { .. } | RemoteFailure::Local { .. } => FaultKind::NotFound,

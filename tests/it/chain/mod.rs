@@ -8,3 +8,4 @@ mod kill;
 mod push;
 mod race;
 mod secrets;
+mod ssh;

@@ -4,6 +4,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::fixture::{Fleet, condition, config_map};
 use crate::support::eventually::eventually;
+use crate::support::github::{APP, GitHub, INSTALLATION};
 use crate::support::registry::http_client;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -183,4 +184,54 @@ async fn a_suspended_source_rests_and_a_deleted_one_leaves_no_artifact() {
     assert!(file.exists(), "{}", file.display());
     fleet.kubectl(&["delete", "gitrepository", "fleet", "--wait=true"]);
     assert!(!file.exists(), "{}", file.display());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repository_behind_a_github_app_is_fetched_and_its_secret_is_named_when_it_is_wrong() {
+    let github = GitHub::start();
+    let fleet = Fleet::start(
+        "github-app",
+        &[("apps/one.yaml", config_map("one", "1").as_str())],
+    )
+    .await;
+    let key = github.key.replace('\n', "\n      ");
+    let secret = format!(
+        "apiVersion: v1\nkind: Secret\nmetadata: {{name: app}}\nstringData:\n  githubAppID: \"{APP}\"\n  \
+         githubAppInstallationID: \"{INSTALLATION}\"\n  githubAppBaseURL: {}\n",
+        github.api()
+    );
+    fleet.apply(&secret);
+    fleet.apply(&format!(
+        "apiVersion: source.toolkit.fluxcd.io/v1\nkind: GitRepository\nmetadata: {{name: app}}\nspec:\n  url: {}\n  \
+         interval: 1h\n  ref: {{branch: main}}\n  provider: github\n  secretRef: {{name: app}}\n",
+        github.url(&fleet.repository)
+    ));
+    let namespace = fleet.namespace.name();
+    let expected = format!(
+        "failed to configure authentication options: secret '{namespace}/app': key 'githubAppPrivateKey' not found"
+    );
+    eventually("the missing key is told", async || {
+        let status = fleet.git_repository("app").await.status.unwrap_or_default();
+        match condition(&status.conditions, "FetchFailed") {
+            Some(failed) if failed.message == expected && failed.reason == "AuthenticationFailed" => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
+    // The corrected Secret is seen by itself.
+    fleet.apply(&format!(
+        "{secret}  githubAppPrivateKey: |\n      {}\n",
+        key.trim_end()
+    ));
+    fleet.fetched("app", &fleet.head()).await;
+    assert_eq!(github.issued(), 1);
+    let revision = fleet.commit("second", &[("apps/two.yaml", Some(&config_map("two", "2")))]);
+    fleet.request("gitrepository", "app");
+    fleet.fetched("app", &revision).await;
+    assert_eq!(github.issued(), 1, "the token is kept");
+    let log = fleet.controller.as_ref().unwrap().log().concat();
+    assert!(
+        !log.contains("ghs_t0ken") && !log.contains("PRIVATE KEY"),
+        "{log}"
+    );
 }

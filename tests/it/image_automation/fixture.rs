@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use fluxbot::cloud::{CloudTokens, Environment};
 use fluxbot::controller::{
-    Cache, Context, Destinations, Drive, Events, Health, Landings, Leadership, Metrics, Observer, OnChange,
-    Options, Queue, Reconciled, Reconciler, TagStore, drive, image_policy, image_repository,
+    Cache, Context, Destinations, Drive, Events, Guarded, Health, Landings, Leadership, Metrics, Observer,
+    OnChange, Options, Queue, Reconciled, Reconciler, TagStore, drive, image_policy, image_repository,
     image_update_automation, watch,
 };
 use fluxbot::git::Mirrors;
@@ -17,7 +17,6 @@ use fluxbot::scanner::Registry;
 use k8s_openapi::api::core::v1::{Event, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{ObjectMeta, Patch, PatchParams, PostParams};
-use kube::core::DeserializeGuard;
 use kube::runtime::watcher;
 use kube::{Api, Client};
 use serde_json::{Value, json};
@@ -304,7 +303,7 @@ impl Starting {
         on_change: OnChange<K>,
     ) -> Arc<Observer<K>> {
         let observer = Arc::new(Observer::new(self.context.clone(), cache, on_change));
-        let api: Api<DeserializeGuard<K>> = Api::all(self.context.client.clone());
+        let api: Api<Guarded<K>> = Api::all(self.context.client.clone());
         let config = watcher::Config::default().labels(&self.labels);
         let heart = self.health.heart(&format!("watch of {}", K::KIND));
         tokio::spawn(watch(

@@ -1,9 +1,10 @@
 //! One mirror for sources and automations.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use fluxbot::committer::Writer;
+use fluxbot::committer::{PlanDefaults, Work, Writer, plan};
+use fluxbot::image::{ImageRef, PolicyKey};
 use fluxbot::objects::Files as _;
 use fluxbot::source::Revision;
 use fluxbot::source::git::{Resolved, recall};
@@ -16,7 +17,7 @@ use super::fixture::{Lab, branch, look};
 use crate::support::git::{GitServer, Repository};
 
 /// Adds a file to a branch through the mirror, as an automation does.
-fn push(mirror: &Mirror, name: &RefName, path: &str) -> ObjectId {
+pub(super) fn push(mirror: &Mirror, name: &RefName, path: &str) -> ObjectId {
     let person = Person {
         name: "fluxbot".to_owned(),
         email: "fluxbot@example.org".to_owned(),
@@ -120,6 +121,62 @@ async fn after_a_restart_the_mirror_brings_back_what_the_status_names_without_as
             .unwrap()
             .is_none()
     );
+}
+
+/// An automation that writes one tag.
+fn work(tag: &str) -> Work {
+    let automation = "apiVersion: image.toolkit.fluxcd.io/v1\nkind: ImageUpdateAutomation\n\
+                      metadata: {name: a, namespace: ns}\n\
+                      spec:\n  interval: 1m\n  sourceRef: {kind: GitRepository, name: fleet}\n  \
+                      git: {commit: {author: {email: fluxbot@example.org}}}\n";
+    let defaults = PlanDefaults {
+        branch: Some("main".to_owned()),
+        ..PlanDefaults::default()
+    };
+    let image = ImageRef::new("example.org/app", tag, None).unwrap();
+    Work {
+        plan: plan(&yaml_serde::from_str(automation).unwrap(), None, &defaults).unwrap(),
+        selections: [(PolicyKey::new("ns", "app"), image)].into_iter().collect(),
+        foreign: BTreeSet::new(),
+        signing_key: None,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_on_the_head_that_is_known_costs_two_requests_and_loses_nobodys() {
+    let lab = Lab::new();
+    let marked = "image: example.org/app:1.0.0 # {\"$imagepolicy\": \"ns:app\"}\n";
+    let name = "mirror-known-head";
+    let repository = GitServer::shared().create_repository(name, &[("app.yaml", marked)]);
+    let writer = Arc::new(Writer::on(lab.mirror(&repository)));
+    let land = async |tag: &'static str| {
+        let writer = Arc::clone(&writer);
+        let landing = tokio::task::spawn_blocking(move || writer.land(&[work(tag)])).await;
+        let landing = landing.unwrap().unwrap();
+        (landing.layers.len(), landing.lost_races)
+    };
+    let control = GitServer::shared().control().clone();
+    let requests = async || control.requests(name).await.len();
+    assert_eq!(land("1.0.1").await, (1, 0));
+    let before = requests().await;
+    assert_eq!(land("1.0.2").await, (1, 0));
+    assert_eq!(requests().await - before, 2, "the push alone");
+
+    repository.commit_files("main", "person", &[("notes.md", "by hand\n")]);
+    assert_eq!(
+        land("1.0.3").await,
+        (1, 0),
+        "nobody was faster, it was only long ago"
+    );
+    assert_eq!(repository.show("main", "notes.md"), "by hand\n");
+    let set = marked.replace("1.0.0", "1.0.3");
+    assert_eq!(repository.show("main", "app.yaml"), set);
+
+    let by_hand = marked.replace("1.0.0", "1.0.4");
+    repository.commit_files("main", "person sets the tag", &[("app.yaml", &by_hand)]);
+    assert_eq!(land("1.0.4").await, (0, 0), "the branch has it");
+    assert_eq!(land("1.0.4").await, (0, 0), "nothing to change is asked about");
+    repository.fsck();
 }
 
 #[tokio::test(flavor = "multi_thread")]

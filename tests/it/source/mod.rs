@@ -2,6 +2,7 @@
 
 mod artifacts;
 mod fixture;
+mod github_app;
 mod mirrors;
 mod references;
 mod signed;

@@ -12,7 +12,9 @@ use fluxbot_git::{
 };
 
 use super::fixture::{Lab, branch};
+use crate::support::command::stdout;
 use crate::support::git::{GitServer, Repository};
+use crate::support::proxy::{PROXY_PASSWORD, PROXY_USER, Proxy};
 use crate::support::ssh::GitSshServer;
 
 fn secret(pairs: &[(&str, &[u8])]) -> SecretData {
@@ -138,6 +140,133 @@ async fn a_signed_commit_over_ssh_passes_with_its_key_and_with_no_other() {
         );
     };
     tokio::task::spawn_blocking(work).await.unwrap();
+}
+
+/// Looks at a tag, and checks its signature.
+fn look_at_tag(mirror: &Mirror, name: &str, keys: &SecretData) -> Result<Checkout, ResolveError> {
+    let now = jiff::Timestamp::now().as_second();
+    let verification = Verification::new(GitVerificationMode::Tag, keys, now);
+    let reference = fluxbot_api::source::GitRepositoryRef {
+        tag: Some(name.to_owned()),
+        ..fluxbot_api::source::GitRepositoryRef::default()
+    };
+    let request = Request {
+        reference: Some(&reference),
+        verify: Some(&verification),
+        ..Request::default()
+    };
+    match resolve(mirror, &request)? {
+        Resolved::Fetched(checkout) => Ok(*checkout),
+        Resolved::Unchanged(revision) => panic!("{revision}"),
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_lists_another_commit_for_a_signed_tag_is_not_believed() {
+    let repository = GitServer::shared().create_repository("source-peeled", &[("apps/a.yaml", "one\n")]);
+    let signed = repository.revision("main").unwrap();
+    let other = repository.commit_files("main", "not what was signed", &[("apps/a.yaml", "evil\n")]);
+    let key = GitSshServer::shared().key().to_str().unwrap().to_owned();
+    stdout(repository.git().args([
+        "-c",
+        "gpg.format=ssh",
+        "-c",
+        &format!("user.signingkey={key}"),
+        "tag",
+        "-s",
+        "-m",
+        "release",
+        "v1",
+        &signed,
+    ]));
+    let tag = stdout(repository.git().args(["rev-parse", "refs/tags/v1"]));
+    let lab = Lab::new();
+    let honest = look_once(&lab, &repository, "v1").await.unwrap();
+    assert_eq!(honest.commit.to_string(), signed);
+
+    // Git believes what its file of packed references says about a tag, and tells it to everybody.
+    std::fs::remove_file(repository.bare.join("refs/tags/v1")).unwrap();
+    std::fs::write(
+        repository.bare.join("packed-refs"),
+        format!("# pack-refs with: peeled fully-peeled sorted \n{tag} refs/tags/v1\n^{other}\n"),
+    )
+    .unwrap();
+    let lab = Lab::new();
+    let error = look_once(&lab, &repository, "v1").await.unwrap_err();
+    assert!(matches!(&error, ResolveError::Unverified(_)), "{error:?}");
+    let text = error.to_string();
+    assert!(
+        text.ends_with(&format!("it does not lead to commit {other}, as the server says")),
+        "{text}"
+    );
+}
+
+/// Looks at a tag with the key of the SSH server as the one that is trusted.
+async fn look_once(lab: &Lab, repository: &Repository, tag: &'static str) -> Result<Checkout, ResolveError> {
+    let mirror = lab.mirror(repository);
+    let identity = std::fs::read_to_string(GitSshServer::shared().key()).unwrap();
+    let trusted = secret(&[("bot.sshpub", public_key(&identity).as_bytes())]);
+    tokio::task::spawn_blocking(move || look_at_tag(&mirror, tag, &trusted))
+        .await
+        .unwrap()
+}
+
+/// A proxy for the connections of SSH, as the Secret of an object describes it.
+fn through(proxy: &str, password: &str) -> Result<GitAccess, String> {
+    let server = GitSshServer::shared();
+    let (key, hosts) = (
+        std::fs::read(server.key()).unwrap(),
+        std::fs::read(server.known_hosts()).unwrap(),
+    );
+    let secret_data = secret(&[("identity", &key), ("known_hosts", &hosts)]);
+    let proxy = secret(&[
+        ("address", proxy.as_bytes()),
+        ("username", PROXY_USER.as_bytes()),
+        ("password", password.as_bytes()),
+    ]);
+    let sources = AccessSources {
+        secret: Some(&secret_data),
+        proxy: Some(&proxy),
+        ..AccessSources::default()
+    };
+    GitAccess::new("ssh://git@example.org/x", &sources).map_err(|error| error.to_string())
+}
+
+#[tokio::test]
+async fn ssh_goes_through_a_socks_proxy_and_through_no_other() {
+    let repository = GitServer::shared().create_repository("source-ssh-proxy", &[("apps/a.yaml", "one\n")]);
+    let url = GitSshServer::shared().url(&repository).to_string();
+    let proxy = Proxy::socks();
+    let lab = Lab::new();
+    let mirror = lab
+        .mirrors
+        .open(&url, &through(&proxy.url, PROXY_PASSWORD).unwrap())
+        .unwrap();
+    let refused = lab
+        .mirrors
+        .open(&url, &through(&proxy.url, "hunter2").unwrap())
+        .unwrap();
+    let fetch = |mirror: Arc<Mirror>| {
+        tokio::task::spawn_blocking(move || mirror.fetch(&[RefQuery::branch("main").unwrap()]).map(drop))
+    };
+    fetch(mirror).await.unwrap().unwrap();
+    let host = url
+        .trim_start_matches("ssh://git@")
+        .split('/')
+        .next()
+        .unwrap()
+        .to_owned();
+    assert_eq!(proxy.seen(), [host]);
+    let text = fetch(refused).await.unwrap().unwrap_err().to_string();
+    assert!(
+        text.ends_with("through the proxy 127.0.0.1: it does not accept user name and password"),
+        "{text}"
+    );
+    assert_eq!(
+        through("http://127.0.0.1:3128", PROXY_PASSWORD).unwrap_err(),
+        "a proxy of the scheme 'http' with an ssh:// URL is not supported yet: use a socks5:// proxy, or the https:// URL of \
+         the repository"
+    );
 }
 
 /// The public half of a private key, by `ssh-keygen`.

@@ -2,6 +2,7 @@
 //!
 //! - [`registry::Registry`]: the CNCF distribution registry; push real images into it.
 //! - [`git::GitServer`], [`ssh::GitSshServer`]: Git over smart HTTP and SSH; create repositories on them.
+//! - [`github::GitHub`]: tokens for an App, and those repositories behind them.
 //! - [`cli::Fluxbot`]: the built program with nothing of this machine around it.
 //! - [`cluster::Cluster`]: a Kubernetes control plane whose pods become ready; namespaces, kubectl, helm.
 //! - [`controller::Controller`]: `fluxbot controller` as its own process, looking after one namespace.
@@ -27,6 +28,7 @@ pub mod control;
 pub mod controller;
 pub mod eventually;
 pub mod git;
+pub mod github;
 pub mod image;
 pub mod proxy;
 pub mod registry;

@@ -3,7 +3,7 @@
 use super::{Limits, State, disk, walk};
 use crate::ObjectId;
 use crate::pack::encode::{self, EntryToWrite};
-use crate::pack::{self, IndexFailure, Pack, Packs};
+use crate::pack::{self, Pack, Packs};
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter};
@@ -91,11 +91,7 @@ fn write(directory: &Path, packs: &Packs, ids: &[ObjectId], limits: &Limits) -> 
     encode::write(BufWriter::new(File::create(&path)?), count, entries)?;
     let mut input = BufReader::new(File::open(&path)?);
     let nothing = Packs::new(limits.largest_object);
-    let pack =
-        pack::index(&mut input, &target, &nothing, u64::MAX, u64::MAX).map_err(|failure| match failure {
-            IndexFailure::Read(error) => error,
-            other => io::Error::other(format!("{other:?}")),
-        });
+    let pack = pack::index(&mut input, &target, &nothing, u64::MAX, u64::MAX).map_err(io::Error::from);
     std::fs::remove_file(&path)?;
     pack
 }

@@ -106,21 +106,28 @@ impl Mirror {
     ///
     /// Callers that ask for the same while the mirror is busy share one fetch, which begins after all of them called, so
     /// nobody gets an answer that is older than the question. They share its error, too: a server that is down is not asked
-    /// once for each of them.
+    /// once for each of them. Only that the time of the one who asked was over is nobody else's answer: the next one asks.
     ///
     /// # Errors
     /// [`FetchError`]; the mirror is then as it was before.
     pub fn fetch(&self, queries: &[RefQuery]) -> Result<Snapshot, FetchError> {
         let flight = self.board(queries);
+        self.fly(&flight, queries)
+    }
+
+    /// Waits for the turn of a fetch; the first of those who share it makes it.
+    fn fly(&self, flight: &Arc<Flight>, queries: &[RefQuery]) -> Result<Snapshot, FetchError> {
         let mut state = self.write();
         if let Some(outcome) = flight.outcome.get() {
             return outcome.clone();
         }
         // From here on it is under way, and what it finds may be too old for later callers.
-        self.flights().retain(|waiting| !Arc::ptr_eq(waiting, &flight));
+        self.flights().retain(|waiting| !Arc::ptr_eq(waiting, flight));
         let outcome = self.fetch_now(&mut state, queries);
         state.release();
-        flight.outcome.set(outcome.clone()).ok();
+        if outcome.is_ok() || !self.remote.caller_gave_up() {
+            flight.outcome.set(outcome.clone()).ok();
+        }
         outcome
     }
 
@@ -341,6 +348,7 @@ impl Mirror {
                 Some(host) => Err(upload::Answer::new(host).broken(&error).into()),
                 None => Err(self.storage_error(error)),
             },
+            Err(IndexFailure::Write(error)) => Err(self.storage_error(error)),
             Err(IndexFailure::TooLarge { limit, unit }) => {
                 let host = host.unwrap_or_else(url);
                 Err(RemoteFailure::TooLarge { host, limit, unit }.into())
@@ -382,9 +390,15 @@ fn known_tips(state: &State, queries: &[RefQuery]) -> Vec<ObjectId> {
 mod tests {
     use super::*;
     use crate::{Credential, HttpClient, HttpFailure, HttpRequest, HttpResponse, Remote};
+    use std::cell::Cell;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::thread;
     use std::time::{Duration, Instant};
+
+    thread_local! {
+        /// Whether the caller of this thread has no time left.
+        static GAVE_UP: Cell<bool> = const { Cell::new(false) };
+    }
 
     /// A server that nobody can reach.
     #[derive(Default)]
@@ -393,11 +407,47 @@ mod tests {
     impl HttpClient for Down {
         fn send(&self, _: HttpRequest<'_>) -> Result<HttpResponse, HttpFailure> {
             self.0.fetch_add(1, Ordering::Relaxed);
+            let detail = if GAVE_UP.get() {
+                "the time is over"
+            } else {
+                "connection refused"
+            };
             Err(HttpFailure {
-                detail: "connection refused".to_owned(),
+                detail: detail.to_owned(),
                 maybe_sent: false,
             })
         }
+
+        fn caller_gave_up(&self) -> bool {
+            GAVE_UP.get()
+        }
+    }
+
+    #[test]
+    fn who_has_no_time_left_does_not_answer_for_the_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let server = Arc::new(Down::default());
+        let url = "http://git.example.org/x".parse().unwrap();
+        let mirror = Mirror::open(folder.path(), Remote::new(url, Credential::None, server.clone())).unwrap();
+        let main = [RefQuery::branch("main").unwrap()];
+        // Three who wait for the same fetch; the first two of them for no longer.
+        let flights = [(); 3].map(|()| mirror.board(&main));
+        assert!(Arc::ptr_eq(&flights[0], &flights[2]));
+        let fly = |flight: &Arc<Flight>, gave_up: bool| {
+            GAVE_UP.set(gave_up);
+            let error = mirror.fly(flight, &main).unwrap_err().to_string();
+            GAVE_UP.set(false);
+            error
+        };
+        for flight in &flights[..2] {
+            assert!(fly(flight, true).ends_with("the time is over"));
+        }
+        assert!(fly(&flights[2], false).ends_with("connection refused"));
+        let requests = server.0.load(Ordering::Relaxed);
+        // What the third one found holds for whoever came aboard with it, in time or not.
+        assert!(fly(&flights[0], true).ends_with("connection refused"));
+        assert_eq!(server.0.load(Ordering::Relaxed), requests);
+        assert!(mirror.flights().is_empty());
     }
 
     #[test]

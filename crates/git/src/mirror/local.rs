@@ -120,7 +120,8 @@ impl LocalRepository {
         std::fs::create_dir_all(&target).map_err(|error| self.failure_text(error.to_string()))?;
         let nothing = Packs::new(usize::MAX);
         let stored = pack::index(&mut objects.as_slice(), &target, &nothing, u64::MAX, u64::MAX)
-            .map_err(|failure| self.failure_text(format!("objects cannot be stored: {failure:?}")))?;
+            .map_err(io::Error::from)
+            .map_err(|error| self.failure_text(format!("objects cannot be stored: {error}")))?;
         if let Some(pack) = stored {
             pack.publish()
                 .map_err(|error| self.failure_text(error.to_string()))?;

@@ -370,7 +370,7 @@ impl Mirror {
                 u64::MAX,
                 u64::MAX,
             )
-            .map_err(|failure| std::io::Error::other(format!("{failure:?}")))?;
+            .map_err(std::io::Error::from)?;
             if let Some(pack) = pack {
                 state.packs = state.packs.with(pack);
             }

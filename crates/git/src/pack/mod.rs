@@ -68,10 +68,22 @@ struct Reader {
 pub(crate) enum IndexFailure {
     /// The stream broke; the error is the reader's own.
     Read(io::Error),
+    /// The disk does not take it.
+    Write(io::Error),
     /// More objects or bytes than allowed.
     TooLarge { limit: u64, unit: &'static str },
     /// The pack is malformed, or misses objects.
     Malformed(String),
+}
+
+impl From<IndexFailure> for io::Error {
+    /// For packs of our own, where only the disk is to blame.
+    fn from(failure: IndexFailure) -> Self {
+        match failure {
+            IndexFailure::Read(error) | IndexFailure::Write(error) => error,
+            other => Self::other(format!("{other:?}")),
+        }
+    }
 }
 
 impl ObjectKind {
@@ -330,6 +342,7 @@ pub(crate) fn index(
         exceeded: false,
         failure: None,
     };
+    let mut disk = None;
     let outcome = {
         let mut input = BufReader::with_capacity(64 * 1024, header.as_slice().chain(&mut rest));
         // gix holds some laws of packs by assertion, and this pack comes from a server that may be hostile.
@@ -348,7 +361,10 @@ pub(crate) fn index(
                     ..Default::default()
                 },
             )
-            .map_err(|error| chain(&error))
+            .map_err(|error| {
+                disk = system_error(&error);
+                chain(&error)
+            })
         })
     };
     let outcome = match outcome {
@@ -360,14 +376,16 @@ pub(crate) fn index(
             });
         }
         Err(detail) => {
-            return Err(rest
-                .failure
-                .map_or(IndexFailure::Malformed(detail), IndexFailure::Read));
+            return Err(match (rest.failure, disk) {
+                (Some(error), _) => IndexFailure::Read(error),
+                (None, Some(error)) => IndexFailure::Write(error),
+                (None, None) => IndexFailure::Malformed(detail),
+            });
         }
     };
     if let Some(keep) = outcome.keep_path {
         // It only protects from a `git gc` that nobody runs here.
-        std::fs::remove_file(keep).map_err(IndexFailure::Read)?;
+        std::fs::remove_file(keep).map_err(IndexFailure::Write)?;
     }
     let index = outcome
         .index_path
@@ -379,6 +397,25 @@ pub(crate) fn index(
 fn unpanicked<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
     std::panic::catch_unwind(AssertUnwindSafe(work))
         .unwrap_or_else(|_| Err("the object data is malformed".to_owned()))
+}
+
+/// What the system said about our files, if that is the cause. The number of a system's error does not get through all layers;
+/// these kinds do, and no content of a pack leads to one.
+fn system_error(error: &gix::Error) -> Option<io::Error> {
+    use io::ErrorKind::{
+        FileTooLarge, NotFound, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull,
+    };
+    error
+        .iter_errors()
+        .filter_map(|cause| cause.downcast_ref::<io::Error>())
+        .find(|cause| {
+            let is_of_file = matches!(
+                cause.kind(),
+                FileTooLarge | NotFound | PermissionDenied | QuotaExceeded | ReadOnlyFilesystem | StorageFull
+            );
+            is_of_file || cause.raw_os_error().is_some()
+        })
+        .map(|cause| io::Error::new(cause.kind(), cause.to_string()))
 }
 
 fn chain(error: &gix::Error) -> String {

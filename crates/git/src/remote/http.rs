@@ -11,6 +11,11 @@ use std::io::Read;
 pub trait HttpClient: Send + Sync {
     /// Sends `request`; any status is an answer, not a failure.
     fn send(&self, request: HttpRequest<'_>) -> Result<HttpResponse, HttpFailure>;
+
+    /// Whether the caller on this thread does not want to wait any longer, so that a failure says nothing about the server.
+    fn caller_gave_up(&self) -> bool {
+        false
+    }
 }
 
 /// The methods that smart HTTP uses.

@@ -28,11 +28,34 @@ pub enum Credential {
     Bearer(String),
 }
 
+/// Gives the credential for each request, where it does not last as long as the remote.
+pub trait CredentialSource: Send + Sync {
+    /// The credential for the next request. `rejected` is one that the server has just refused (HTTP 401); the request is then
+    /// sent once more with what is given now.
+    ///
+    /// May block, on the thread of the caller and no longer than its caller waits.
+    ///
+    /// # Errors
+    /// [`CredentialFailure`].
+    fn credential(&self, rejected: Option<&Credential>) -> Result<Credential, CredentialFailure>;
+}
+
+/// There is no credential now.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{detail}")]
+pub struct CredentialFailure {
+    /// What happened, without any secret.
+    pub detail: String,
+    /// Whether it may go by itself: somebody could not be reached.
+    pub is_transient: bool,
+}
+
 /// A remote repository and the means to reach it.
 #[derive(Clone)]
 pub struct Remote {
     url: RemoteUrl,
     credential: Credential,
+    source: Option<Arc<dyn CredentialSource>>,
     http: Option<Arc<dyn HttpClient>>,
     ssh: Option<SshClient>,
 }
@@ -61,6 +84,16 @@ pub enum RemoteFailure {
         url: String,
         /// `read` or `write`.
         action: &'static str,
+    },
+    /// Whoever gives us our credentials for the server did not give one.
+    #[error("no credential for git server {host}: {detail}")]
+    NoCredential {
+        /// Host, and port where it is not the default.
+        host: String,
+        /// What happened.
+        detail: String,
+        /// Whether it may go by itself: somebody could not be reached.
+        is_transient: bool,
     },
     /// An SSH server does not accept the key.
     #[error("authentication rejected by {host}: the key {key} is not accepted for the user {user}")]
@@ -174,6 +207,23 @@ impl Remote {
         Self {
             url,
             credential,
+            source: None,
+            http: Some(http),
+            ssh: None,
+        }
+    }
+
+    /// A remote at `url` with credentials that are asked for when they are needed. One in the URL is not used.
+    #[must_use]
+    pub fn with_credentials(
+        url: RemoteUrl,
+        source: Arc<dyn CredentialSource>,
+        http: Arc<dyn HttpClient>,
+    ) -> Self {
+        Self {
+            url,
+            credential: Credential::None,
+            source: Some(source),
             http: Some(http),
             ssh: None,
         }
@@ -190,6 +240,7 @@ impl Remote {
         Self {
             url,
             credential: Credential::None,
+            source: None,
             http: None,
             ssh: client,
         }
@@ -201,8 +252,32 @@ impl Remote {
         &self.url
     }
 
-    pub(crate) fn credential(&self) -> &Credential {
-        &self.credential
+    /// The credential for the next request, after `rejected` was refused; `None` when there is no other one.
+    pub(crate) fn credential(
+        &self,
+        rejected: Option<&Credential>,
+    ) -> Result<Option<Credential>, CredentialFailure> {
+        match (&self.source, rejected) {
+            (Some(source), _) => source.credential(rejected).map(Some),
+            (None, None) => Ok(Some(self.credential.clone())),
+            (None, Some(_)) => Ok(None),
+        }
+    }
+
+    /// Whether a credential that is refused may be followed by another one.
+    pub(crate) fn renews_credentials(&self) -> bool {
+        self.source.is_some()
+    }
+
+    /// Whether requests carry a credential.
+    pub(crate) fn has_credential(&self) -> bool {
+        self.source.is_some() || self.credential != Credential::None
+    }
+
+    /// Whether the caller on this thread does not want to wait any longer, so that a failure says nothing about the server.
+    pub(crate) fn caller_gave_up(&self) -> bool {
+        let http = self.http.as_ref().is_some_and(|http| http.caller_gave_up());
+        http || self.ssh.as_ref().is_some_and(SshClient::caller_gave_up)
     }
 
     pub(crate) fn http(&self) -> Option<&dyn HttpClient> {
@@ -248,6 +323,7 @@ impl fmt::Debug for Remote {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.ssh {
             Some(ssh) => write!(formatter, "Remote({}, {:?})", self.url, ssh.credential()),
+            None if self.source.is_some() => write!(formatter, "Remote({}, renewed credentials)", self.url),
             None => write!(formatter, "Remote({}, {})", self.url, self.credential),
         }
     }

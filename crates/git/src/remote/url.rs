@@ -83,6 +83,26 @@ impl RemoteUrl {
         }
     }
 
+    /// The remote behind the short form `user@host:path`, as Git reads it: a path without a slash in front starts at the home
+    /// of the user. Objects cannot name remotes in this form; people's checkouts do.
+    ///
+    /// # Errors
+    /// [`InvalidRemoteUrl`] for other texts, and for what is refused in `ssh://` URLs as well.
+    pub fn from_scp_like(text: &str) -> Result<Self, InvalidRemoteUrl> {
+        let malformed = |problem| InvalidRemoteUrl::Malformed { problem };
+        let short = malformed("it does not have the form 'user@host:path'");
+        let (place, path) = text.split_once(':').ok_or(short.clone())?;
+        if place.contains(['/', '[']) || path.starts_with("//") || path.contains('%') {
+            return Err(short);
+        }
+        let long = format!("ssh://{place}/{}", path.trim_start_matches('/'));
+        let mut url: Self = long.parse()?;
+        if let (Location::Ssh(location), false) = (&mut url.location, path.starts_with('/')) {
+            location.path = location.path.trim_start_matches('/').to_owned();
+        }
+        Ok(url)
+    }
+
     /// Whether it is reached over SSH.
     #[must_use]
     pub fn is_ssh(&self) -> bool {
@@ -306,49 +326,62 @@ mod tests {
     use rstest::rstest;
 
     #[rstest]
-    #[case("")]
-    #[case("--upload-pack=x")]
-    #[case("ext::sh -c id")]
-    #[case("EXT::sh -c id")]
-    #[case("fd::17")]
-    #[case("git://example.com/x")]
-    #[case("git+ssh://git@example.com/x")]
-    #[case("ssh://-oProxyCommand=x/y")]
-    #[case("ssh://git@-oProxyCommand=x/y")]
-    #[case("ssh://-oProxyCommand=x@host/y")]
-    #[case("ssh://%2doProxyCommand=x@host/y")]
-    #[case("ssh://git:hunter2@host/y")]
-    #[case("ssh://git@host")]
-    #[case("ssh://git@host/")]
-    #[case("ssh://git@host:x/y")]
-    #[case("ssh://git@host:99999/y")]
-    #[case("ssh://git@host/x'; id; '")]
-    #[case("ssh://git@host/x%27;id;%27")]
-    #[case("ssh://git@host/x%0aid")]
-    #[case("ssh://git@host/-u")]
-    #[case("ssh://git@host/`id`")]
-    #[case("ssh://git@host/$(id)")]
-    #[case("ssh://git@a@b/x")]
-    #[case("ssh://git@a?@b/x")]
-    #[case("ssh://git@a%20b/x")]
-    #[case("ssh://git`id`@host/x")]
-    #[case("git@example.com:x/y.git")]
-    #[case("javascript://x/y")]
-    #[case("https://")]
-    #[case("https:///x")]
-    #[case("https://a?@b/x")]
-    #[case("https://a#@b/x")]
-    #[case("https://a\\@b/x")]
-    #[case("https://a@b@c/x")]
-    #[case("https://-host/x")]
-    #[case("https://a b/x")]
-    #[case("https://user:p%0d%0aX@host/x")]
-    #[case("https://example.com/x\r\nHost: y")]
-    #[case("https://example.com/x\0")]
-    #[case("file://host/x")]
-    #[case("file:///a%00b")]
-    fn a_hostile_or_unsupported_url_is_refused(#[case] text: &str) {
-        assert!(text.parse::<RemoteUrl>().is_err(), "{text:?} was accepted");
+    #[case("", "it is empty")]
+    #[case("--upload-pack=x", "it starts with a dash")]
+    #[case("ext::sh -c id", "transport \"ext\" is not supported")]
+    #[case("EXT::sh -c id", "transport \"EXT\" is not supported")]
+    #[case("fd::17", "transport \"fd\" is not supported")]
+    #[case("git://example.com/x", "transport \"git\" is not supported")]
+    #[case("git+ssh://git@example.com/x", "transport \"git+ssh\" is not supported")]
+    #[case("ssh://-oProxyCommand=x/y", "it names no host")]
+    #[case("ssh://git@-oProxyCommand=x/y", "it names no host")]
+    #[case(
+        "ssh://-oProxyCommand=x@host/y",
+        "its user name contains a character other than letters, digits and `._-+@=`"
+    )]
+    #[case(
+        "ssh://%2doProxyCommand=x@host/y",
+        "its user name contains a character other than letters, digits and `._-+@=`"
+    )]
+    #[case("ssh://git:hunter2@host/y", "it holds a password")]
+    #[case("ssh://git@host", "it names no repository")]
+    #[case("ssh://git@host/", "it names no repository")]
+    #[case("ssh://git@host:x/y", "it cannot be parsed")]
+    #[case("ssh://git@host:99999/y", "it cannot be parsed")]
+    #[case(
+        "ssh://git@host/x'; id; '",
+        "it contains one of `?`, `#`, a backslash or a space"
+    )]
+    #[case("ssh://git@host/x%27;id;%27", "its path contains a quote, `$` or a backtick")]
+    #[case("ssh://git@host/x%0aid", "its path is not text")]
+    #[case("ssh://git@host/-u", "its path starts with a dash")]
+    #[case("ssh://git@host/`id`", "its path contains a quote, `$` or a backtick")]
+    #[case("ssh://git@host/$(id)", "its path contains a quote, `$` or a backtick")]
+    #[case("ssh://git@a@b/x", "more than one `@`")]
+    #[case("ssh://git@a?@b/x", "it contains one of `?`, `#`, a backslash or a space")]
+    #[case("ssh://git@a%20b/x", "it names no host")]
+    #[case(
+        "ssh://git`id`@host/x",
+        "its user name contains a character other than letters, digits and `._-+@=`"
+    )]
+    #[case("git@example.com:x/y.git", "write it as ssh://user@host/path")]
+    #[case("javascript://x/y", "transport \"javascript\" is not supported")]
+    #[case("https://", "it names no host")]
+    #[case("https:///x", "it names no host")]
+    #[case("https://a?@b/x", "it contains one of `?`, `#`, a backslash or a space")]
+    #[case("https://a#@b/x", "it contains one of `?`, `#`, a backslash or a space")]
+    #[case("https://a\\@b/x", "it contains one of `?`, `#`, a backslash or a space")]
+    #[case("https://a@b@c/x", "more than one `@`")]
+    #[case("https://-host/x", "it names no host")]
+    #[case("https://a b/x", "it contains one of `?`, `#`, a backslash or a space")]
+    #[case("https://user:p%0d%0aX@host/x", "its password is not text")]
+    #[case("https://example.com/x\r\nHost: y", "it contains a control character")]
+    #[case("https://example.com/x\0", "it contains a control character")]
+    #[case("file://host/x", "needs an absolute path and no host")]
+    #[case("file:///a%00b", "its path is not text")]
+    fn a_hostile_or_unsupported_url_is_refused_with_its_reason(#[case] text: &str, #[case] reason: &str) {
+        let error = text.parse::<RemoteUrl>().unwrap_err().to_string();
+        assert!(error.contains(reason), "{text:?}: {error}");
     }
 
     #[rstest]
@@ -368,6 +401,48 @@ mod tests {
     #[case("./x", "./x")]
     fn an_ordinary_url_is_accepted_and_prints_without_credentials(#[case] text: &str, #[case] printed: &str) {
         assert_eq!(text.parse::<RemoteUrl>().unwrap().to_string(), printed);
+    }
+
+    #[rstest]
+    #[case(
+        "git@example.com:team/fleet.git",
+        "ssh://git@example.com/team/fleet.git",
+        "team/fleet.git"
+    )]
+    #[case("example.com:fleet", "ssh://git@example.com/fleet", "fleet")]
+    #[case(
+        "me@example.com:/srv/fleet.git",
+        "ssh://me@example.com/srv/fleet.git",
+        "/srv/fleet.git"
+    )]
+    #[case("me@example.com:~/fleet", "ssh://me@example.com/~/fleet", "~/fleet")]
+    fn the_short_form_of_a_checkout_is_read_as_git_reads_it(
+        #[case] text: &str,
+        #[case] printed: &str,
+        #[case] path: &str,
+    ) {
+        let url = RemoteUrl::from_scp_like(text).unwrap();
+        assert_eq!(url.to_string(), printed);
+        let Location::Ssh(location) = url.location() else {
+            panic!("{url}");
+        };
+        assert_eq!(location.path, path);
+    }
+
+    #[rstest]
+    #[case("-oProxyCommand=x@host:y")]
+    #[case("git@-oProxyCommand=x:y")]
+    #[case("git@host:-u")]
+    #[case("git@host:")]
+    #[case("git@host:a'b")]
+    #[case("git@host:$(id)")]
+    #[case("git@host:a%0ab")]
+    #[case("git@host")]
+    #[case("a/b:c")]
+    #[case("git@[::1]:x")]
+    #[case("https://example.com/x")]
+    fn a_hostile_short_form_is_refused(#[case] text: &str) {
+        assert!(RemoteUrl::from_scp_like(text).is_err(), "{text:?} was accepted");
     }
 
     #[test]

@@ -124,9 +124,14 @@ pub(super) async fn open(
         host: location.address(),
         detail,
     };
-    let stream = TcpStream::connect((host.as_str(), *port))
-        .await
-        .map_err(|error| unreachable(error.to_string()))?;
+    let stream = match &credential.proxy {
+        None => TcpStream::connect((host.as_str(), *port)).await,
+        Some(proxy) => proxy
+            .connect(host, *port)
+            .await
+            .map_err(|error| std::io::Error::other(format!("through the proxy {}: {error}", proxy.host))),
+    };
+    let stream = stream.map_err(|error| unreachable(error.to_string()))?;
     stream
         .set_nodelay(true)
         .map_err(|error| unreachable(error.to_string()))?;

@@ -7,11 +7,13 @@ mod connection;
 mod key;
 mod known_hosts;
 mod session;
+mod socks;
 
 pub use self::key::InvalidIdentity;
 pub(crate) use self::key::read as read_key;
 pub use self::known_hosts::InvalidKnownHosts;
 pub(crate) use self::session::SshSession;
+pub use self::socks::SshProxy;
 
 use crate::remote::RemoteFailure;
 use crate::remote::url::SshLocation;
@@ -28,6 +30,7 @@ use tokio::sync::watch;
 #[derive(Clone)]
 pub struct SshCredential {
     inner: Arc<Credential>,
+    proxy: Option<Arc<SshProxy>>,
 }
 
 struct Credential {
@@ -128,7 +131,15 @@ impl SshCredential {
                 fingerprint,
                 identity,
             }),
+            proxy: None,
         })
+    }
+
+    /// The same credential for connections through a proxy.
+    #[must_use]
+    pub fn through(mut self, proxy: SshProxy) -> Self {
+        self.proxy = Some(Arc::new(proxy));
+        self
     }
 
     /// A hash of key and known hosts: equal for equal credentials, in this process and the next, and without a way back.
@@ -210,6 +221,18 @@ impl Ssh {
         })
     }
 
+    /// Whether the caller on this thread does not want to wait any longer.
+    fn caller_gave_up(&self) -> bool {
+        let Some(limit) = &self.limit else {
+            return false;
+        };
+        let limit = limit();
+        // A timer that is over says so with the next turn of the clock.
+        let turn = Duration::from_millis(1);
+        self.runtime
+            .block_on(async { tokio::time::timeout(turn, limit).await.is_ok() })
+    }
+
     /// Ends everything that waits for a server, now and later; it fails as if the server could not be reached.
     pub fn close(&self) {
         self.closing.send_replace(true);
@@ -228,6 +251,11 @@ impl SshClient {
 
     pub(crate) fn credential(&self) -> &SshCredential {
         &self.credential
+    }
+
+    /// Whether the caller on this thread does not want to wait any longer.
+    pub(crate) fn caller_gave_up(&self) -> bool {
+        self.ssh.caller_gave_up()
     }
 
     /// Runs a Git command on the server, on the connection of earlier ones if it still stands.
@@ -278,7 +306,7 @@ impl SshClient {
 
 impl PartialEq for SshCredential {
     fn eq(&self, other: &Self) -> bool {
-        self.inner.identity == other.inner.identity
+        self.inner.identity == other.inner.identity && self.proxy == other.proxy
     }
 }
 

@@ -28,23 +28,11 @@ pub(crate) fn first_line(answer: &Answer, body: &mut Body) -> Result<Vec<u8>, Re
     answer.data(body)
 }
 
-/// How much text a list of references may have, whatever its lines are.
-const MOST_BYTES: usize = 64 << 20;
-
 /// Reads the lines from the first one up to the flush.
 pub(crate) fn read(answer: &Answer, first: Vec<u8>, body: &mut Body) -> Result<Advertisement, RemoteFailure> {
     let mut found = Advertisement::default();
     let mut packet = Packet::Data(first);
-    let mut bytes = 0;
     while let Packet::Data(line) = packet {
-        bytes += line.len();
-        if bytes > MOST_BYTES {
-            return Err(RemoteFailure::TooLarge {
-                host: answer.host().to_owned(),
-                limit: MOST_BYTES as u64,
-                unit: "bytes of references",
-            });
-        }
         let mut halves = packet::trim(&line).splitn(2, |byte| *byte == 0);
         let reference = String::from_utf8_lossy(halves.next().unwrap_or_default()).into_owned();
         if let Some(capabilities) = halves.next() {

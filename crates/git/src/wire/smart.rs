@@ -1,7 +1,7 @@
 //! Smart HTTP: discovery with its redirects, and posts without any (gitprotocol-http).
 
 use crate::remote::http::{HttpFailure, HttpMethod, HttpRequest, HttpResponse};
-use crate::remote::{Remote, RemoteFailure};
+use crate::remote::{Credential, Remote, RemoteFailure};
 use std::io::BufReader;
 
 /// Redirects that a discovery may take, as in curl's default for Git over several hops.
@@ -53,8 +53,13 @@ pub(crate) fn discover(
         if service == Service::UploadPack {
             headers.push(("git-protocol", "version=2".to_owned()));
         }
-        let response = send(remote, HttpMethod::Get, &url, headers, Vec::new())
-            .map_err(|failure| unreachable_host(&base, failure.detail))?;
+        let request = Unsigned {
+            method: HttpMethod::Get,
+            url: &url,
+            headers,
+            body: Vec::new(),
+        };
+        let response = send(remote, &base, request).map_err(|post| post.failure)?;
         if (300..400).contains(&response.status) {
             base = redirected(remote, &url, &suffix, response.header("location"))?;
             continue;
@@ -95,10 +100,13 @@ pub(crate) fn post(
     if service == Service::UploadPack {
         headers.push(("git-protocol", "version=2".to_owned()));
     }
-    let response = send(remote, HttpMethod::Post, &url, headers, body).map_err(|failure| PostFailure {
-        maybe_processed: failure.maybe_sent,
-        failure: unreachable_host(base, failure.detail),
-    })?;
+    let request = Unsigned {
+        method: HttpMethod::Post,
+        url: &url,
+        headers,
+        body,
+    };
+    let response = send(remote, base, request)?;
     if (300..400).contains(&response.status) {
         let failure = RemoteFailure::RedirectRefused {
             from: url,
@@ -139,30 +147,85 @@ pub(crate) fn host(base: &str) -> String {
     })
 }
 
-fn send(
-    remote: &Remote,
+/// A request without its credential.
+#[derive(Clone)]
+struct Unsigned<'a> {
     method: HttpMethod,
-    url: &str,
-    mut headers: Vec<(&'static str, String)>,
+    url: &'a str,
+    headers: Vec<(&'static str, String)>,
     body: Vec<u8>,
-) -> Result<HttpResponse, HttpFailure> {
+}
+
+/// Sends a request with the credential of the remote, and once more with another one when there is one and the server refused
+/// the first: a token may end, or be taken back, at any time.
+fn send(remote: &Remote, base: &str, mut request: Unsigned<'_>) -> Result<HttpResponse, PostFailure> {
     // Some forges answer only to clients whose name starts with `git/`.
-    headers.push((
+    request.headers.push((
         "user-agent",
         concat!("git/2.0 (fluxbot/", env!("CARGO_PKG_VERSION"), ")").to_owned(),
     ));
-    if let Some(authorization) = remote.credential().authorization() {
-        headers.push(("authorization", authorization));
+    let credential = credential(remote, base, None)?.unwrap_or_default();
+    if !remote.renews_credentials() {
+        return send_as(remote, base, &credential, request);
     }
-    let client = remote.http().ok_or_else(|| HttpFailure {
-        detail: "there is no HTTP client for it".to_owned(),
-        maybe_sent: false,
-    })?;
-    client.send(HttpRequest {
+    let response = send_as(remote, base, &credential, request.clone())?;
+    if response.status != 401 {
+        return Ok(response);
+    }
+    match self::credential(remote, base, Some(&credential))? {
+        Some(other) if other != credential => send_as(remote, base, &other, request),
+        _ => Ok(response),
+    }
+}
+
+fn credential(
+    remote: &Remote,
+    base: &str,
+    rejected: Option<&Credential>,
+) -> Result<Option<Credential>, PostFailure> {
+    remote.credential(rejected).map_err(|failure| PostFailure {
+        failure: RemoteFailure::NoCredential {
+            host: host(base),
+            detail: failure.detail,
+            is_transient: failure.is_transient,
+        },
+        maybe_processed: false,
+    })
+}
+
+fn send_as(
+    remote: &Remote,
+    base: &str,
+    credential: &Credential,
+    request: Unsigned<'_>,
+) -> Result<HttpResponse, PostFailure> {
+    let Unsigned {
+        method,
+        url,
+        mut headers,
+        body,
+    } = request;
+    headers.extend(
+        credential
+            .authorization()
+            .map(|authorization| ("authorization", authorization)),
+    );
+    let request = HttpRequest {
         method,
         url,
         headers,
         body,
+    };
+    let sent = match remote.http() {
+        Some(client) => client.send(request),
+        None => Err(HttpFailure {
+            detail: "there is no HTTP client for it".to_owned(),
+            maybe_sent: false,
+        }),
+    };
+    sent.map_err(|failure| PostFailure {
+        maybe_processed: failure.maybe_sent,
+        failure: unreachable_host(base, failure.detail),
     })
 }
 
@@ -241,7 +304,7 @@ fn redirected(
     let same_port = old.port_or_known_default() == new.port_or_known_default()
         || (old.port().is_none() && new.port().is_none() && new.scheme() == "https");
     let elsewhere = old.host_str() != new.host_str() || !same_port;
-    if elsewhere && remote.credential().authorization().is_some() {
+    if elsewhere && remote.has_credential() {
         return Err(refused(target, "the credential is not sent to another host"));
     }
     let base = target
@@ -256,4 +319,75 @@ fn origin(location: &str) -> String {
         |_| "an unknown place".to_owned(),
         |url| url.origin().ascii_serialization(),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{HttpClient, HttpRequest};
+    use rstest::rstest;
+    use std::sync::Arc;
+
+    struct Nobody;
+
+    impl HttpClient for Nobody {
+        fn send(&self, _: HttpRequest<'_>) -> Result<HttpResponse, HttpFailure> {
+            Err(HttpFailure {
+                detail: "nobody is there".to_owned(),
+                maybe_sent: false,
+            })
+        }
+    }
+
+    fn follow(from: &str, location: &str, credential: Credential) -> Result<String, String> {
+        let suffix = "/info/refs?service=git-upload-pack";
+        let url = format!("{from}{suffix}");
+        let remote = Remote::new(from.parse().unwrap(), credential, Arc::new(Nobody));
+        let location = location.replace("SUFFIX", suffix);
+        redirected(&remote, &url, suffix, Some(&location)).map_err(|failure| match failure {
+            RemoteFailure::RedirectRefused { problem, .. } => problem.to_owned(),
+            other => panic!("{other:?}"),
+        })
+    }
+
+    const ELSEWHERE: &str = "the credential is not sent to another host";
+
+    #[rstest]
+    #[case::another_path(
+        "https://a.example/x",
+        "https://a.example/y.gitSUFFIX",
+        Ok("https://a.example/y.git")
+    )]
+    #[case::relative("https://a.example/x", "/y.gitSUFFIX", Ok("https://a.example/y.git"))]
+    #[case::to_https("http://a.example/x", "https://a.example/xSUFFIX", Ok("https://a.example/x"))]
+    #[case::another_host("https://a.example/x", "https://b.example/xSUFFIX", Err(ELSEWHERE))]
+    #[case::a_subdomain("https://a.example/x", "https://b.a.example/xSUFFIX", Err(ELSEWHERE))]
+    #[case::another_port("https://a.example/x", "https://a.example:8443/xSUFFIX", Err(ELSEWHERE))]
+    #[case::a_host_without_scheme("https://a.example/x", "//b.example/xSUFFIX", Err(ELSEWHERE))]
+    #[case::a_backslash("https://a.example/x", "\\\\\\\\b.example/xSUFFIX", Err(ELSEWHERE))]
+    #[case::plain_http("https://a.example/x", "http://a.example/xSUFFIX", Err("it leaves HTTPS"))]
+    #[case::a_file("https://a.example/x", "file:///etc/xSUFFIX", Err("its target is not HTTP"))]
+    #[case::user_information(
+        "https://a.example/x",
+        "https://a.example@b.example/xSUFFIX",
+        Err("its target carries a credential")
+    )]
+    #[case::a_log_in_page(
+        "https://a.example/x",
+        "https://a.example/login",
+        Err("its target is not a Git service")
+    )]
+    fn a_redirect_is_followed_on_the_same_host_alone(
+        #[case] from: &str,
+        #[case] location: &str,
+        #[case] expected: Result<&str, &str>,
+    ) {
+        let bearer = Credential::Bearer("hunter2".to_owned());
+        let found = follow(from, location, bearer);
+        assert_eq!(found.as_deref().map_err(String::as_str), expected);
+        // Without a credential another host is no danger; everything else still is.
+        let anonymous = follow(from, location, Credential::None);
+        let is_free = expected == Err(ELSEWHERE) || expected.is_ok();
+        assert_eq!(anonymous.is_ok(), is_free, "{anonymous:?}");
+    }
 }

@@ -8,6 +8,7 @@ use super::{AGENT, Advertised};
 use crate::ObjectId;
 use crate::remote::{Remote, RemoteFailure};
 use crate::text;
+use std::cell::Cell;
 use std::io::Read;
 
 /// What a server can do, remembered between fetches to save a round trip.
@@ -239,22 +240,44 @@ impl UploadService {
     }
 }
 
+/// Most bytes of the lines of one answer, whatever they say: references, capabilities, reports. A pack does not count, it has a
+/// bound of its own.
+const MOST_BYTES: u64 = 64 << 20;
+
 /// Reads the packets of one answer, and turns what is wrong with them into failures that name the host.
 pub(crate) struct Answer {
     host: String,
+    bytes: Cell<u64>,
 }
 
 impl Answer {
     pub(crate) fn new(host: String) -> Self {
-        Self { host }
+        Self {
+            host,
+            bytes: Cell::new(0),
+        }
     }
 
     pub(crate) fn host(&self) -> &str {
         &self.host
     }
 
+    /// The next packet, as long as the answer keeps within its bound.
     pub(crate) fn packet(&self, body: &mut impl Read) -> Result<Packet, RemoteFailure> {
         let packet = packet::read(body).map_err(|error| self.broken(&error))?;
+        // Its length counts, too: lines without content must come to an end as well.
+        let length = match &packet {
+            Packet::Data(line) => line.len() as u64 + 4,
+            _ => 4,
+        };
+        self.bytes.set(self.bytes.get() + length);
+        if self.bytes.get() > MOST_BYTES {
+            return Err(RemoteFailure::TooLarge {
+                host: self.host.clone(),
+                limit: MOST_BYTES,
+                unit: "bytes of references and other lines",
+            });
+        }
         if let Packet::Data(line) = &packet
             && let Some(message) = line.strip_prefix(b"ERR ")
         {
@@ -331,4 +354,108 @@ fn parse_reference(line: &[u8]) -> Option<Advertised> {
         }
     }
     Some(reference)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Credential, HttpClient, HttpFailure, HttpMethod, HttpRequest, HttpResponse};
+    use rstest::rstest;
+    use std::sync::Arc;
+
+    /// A server whose lists of references never end.
+    struct Endless {
+        advertisement: &'static str,
+        line: Vec<u8>,
+    }
+
+    struct Again {
+        start: Vec<u8>,
+        line: Vec<u8>,
+        position: usize,
+    }
+
+    impl Read for Again {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            let source = if self.start.is_empty() {
+                &self.line
+            } else {
+                &self.start
+            };
+            let rest = &source[self.position..];
+            let count = rest.len().min(buffer.len());
+            buffer[..count].copy_from_slice(&rest[..count]);
+            self.position += count;
+            if self.position == source.len() {
+                self.position = 0;
+                self.start.clear();
+            }
+            Ok(count)
+        }
+    }
+
+    impl HttpClient for Endless {
+        fn send(&self, request: HttpRequest<'_>) -> Result<HttpResponse, HttpFailure> {
+            let is_discovery = request.method == HttpMethod::Get;
+            let mut start = Vec::new();
+            if is_discovery {
+                for line in self.advertisement.lines() {
+                    packet::write_line(&mut start, line);
+                }
+            }
+            let kind = if is_discovery { "advertisement" } else { "result" };
+            if self.advertisement.contains("ls-refs") && is_discovery {
+                packet::write_flush(&mut start);
+            }
+            Ok(HttpResponse {
+                status: 200,
+                headers: vec![(
+                    "content-type".to_owned(),
+                    format!("application/x-git-upload-pack-{kind}"),
+                )],
+                body: Box::new(Again {
+                    start,
+                    line: self.line.clone(),
+                    position: 0,
+                }),
+            })
+        }
+    }
+
+    const TIP: &str = "1111111111111111111111111111111111111111";
+
+    #[rstest]
+    #[case::version_2("version 2\nls-refs\nfetch=shallow")]
+    #[case::version_0(
+        "1111111111111111111111111111111111111111 refs/heads/main\0 shallow side-band-64k ofs-delta"
+    )]
+    fn a_list_of_references_without_end_is_given_up(#[case] advertisement: &'static str) {
+        let mut line = Vec::new();
+        packet::write_line(&mut line, format!("{TIP} refs/heads/{}\n", "x".repeat(60_000)));
+        let server = Arc::new(Endless { advertisement, line });
+        let url = "http://git.example.org/x".parse().unwrap();
+        let remote = Remote::new(url, Credential::None, server);
+        let listed = discover(&remote).and_then(|service| list(&remote, &service, &["refs/heads/"]));
+        assert_eq!(
+            listed.unwrap_err().to_string(),
+            "answer of git server git.example.org is too large: more than 67108864 bytes of references and other lines"
+        );
+    }
+
+    #[test]
+    fn lines_without_content_come_to_an_end_too() {
+        let answer = Answer::new("git.example.org".to_owned());
+        let mut input = Again {
+            start: Vec::new(),
+            line: b"0004".to_vec(),
+            position: 0,
+        };
+        let error = loop {
+            match answer.packet(&mut input) {
+                Ok(_) => {}
+                Err(error) => break error,
+            }
+        };
+        assert!(matches!(error, RemoteFailure::TooLarge { .. }), "{error:?}");
+    }
 }

@@ -341,7 +341,7 @@ impl WorkTree {
         let objects = encode_pack(&[commit], false).map_err(storage)?;
         let nothing = Packs::new(usize::MAX);
         let stored = pack::index(&mut objects.as_slice(), &directory, &nothing, u64::MAX, u64::MAX)
-            .map_err(|failure| storage(io::Error::other(format!("{failure:?}"))))?;
+            .map_err(|failure| storage(failure.into()))?;
         if let Some(pack) = stored {
             pack.publish().map_err(storage)?;
         }

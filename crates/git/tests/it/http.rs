@@ -1,8 +1,13 @@
 //! Credentials, redirects and statuses.
 
-use crate::support::{Action, Lab, ServerOptions, change, fetch_main, main_branch, write};
-use fluxbot_git::{Credential, FetchError, PushError, RefQuery, RemoteFailure};
+use crate::support::{Action, Lab, ServerOptions, TestClient, change, fetch_main, main_branch, write};
+use fluxbot_git::{
+    Credential, CredentialFailure, CredentialSource, FetchError, Mirror, PushError, RefQuery, Remote,
+    RemoteFailure,
+};
 use rstest::rstest;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 fn basic() -> Credential {
     Credential::Basic {
@@ -204,4 +209,139 @@ fn a_page_of_a_web_site_is_not_taken_for_a_repository() {
         matches!(error, FetchError::Remote(RemoteFailure::Protocol { .. })),
         "{error:?}"
     );
+}
+
+/// Gives the tokens of a list, the next one when one is rejected; fails at its end.
+struct Tokens {
+    names: &'static [&'static str],
+    position: AtomicUsize,
+    rejected: Mutex<Vec<Credential>>,
+}
+
+impl Tokens {
+    fn new(names: &'static [&'static str]) -> Arc<Self> {
+        Arc::new(Self {
+            names,
+            position: AtomicUsize::new(0),
+            rejected: Mutex::default(),
+        })
+    }
+}
+
+impl CredentialSource for Tokens {
+    fn credential(&self, rejected: Option<&Credential>) -> Result<Credential, CredentialFailure> {
+        if let Some(rejected) = rejected {
+            self.rejected.lock().unwrap().push(rejected.clone());
+            self.position.fetch_add(1, Ordering::SeqCst);
+        }
+        let name = self.names.get(self.position.load(Ordering::SeqCst));
+        name.map(|name| Credential::Bearer((*name).to_owned()))
+            .ok_or_else(|| CredentialFailure {
+                detail: "the issuer is tired".to_owned(),
+                is_transient: true,
+            })
+    }
+}
+
+fn renewing(lab: &Lab, url: &str, source: &Arc<Tokens>) -> Mirror {
+    let remote = Remote::with_credentials(url.parse().unwrap(), source.clone(), Arc::new(TestClient));
+    Mirror::open(&lab.path("mirror"), remote).unwrap()
+}
+
+#[test]
+fn a_token_that_the_server_refuses_is_replaced_once_within_the_request() {
+    let lab = Lab::with_files(&[("a", "a\n")]);
+    let server = lab.serve_with(ServerOptions {
+        authorization: Some("Bearer new".to_owned()),
+        ..ServerOptions::default()
+    });
+    let source = Tokens::new(&["old", "new", "newest"]);
+    let mirror = renewing(&lab, &server.url(), &source);
+    fetch_main(&mirror);
+    assert_eq!(
+        *source.rejected.lock().unwrap(),
+        [Credential::Bearer("old".to_owned())]
+    );
+    let discoveries = server
+        .take_log()
+        .iter()
+        .filter(|line| line.starts_with("GET "))
+        .count();
+    assert_eq!(discoveries, 2, "refused, and sent again");
+    change(&mirror, &main_branch(), &[("a", write("b\n"))]).unwrap();
+    assert_eq!(source.rejected.lock().unwrap().len(), 1);
+    assert!(!format!("{mirror:?}").contains("new\""), "{mirror:?}");
+}
+
+#[test]
+fn a_push_whose_token_ends_between_its_requests_lands_once() {
+    let lab = Lab::with_files(&[("a", "a\n")]);
+    // The token ends right before the first push.
+    let ended = Arc::new(AtomicUsize::new(0));
+    let requests = Arc::clone(&ended);
+    let script = move |line: &str| {
+        if line.starts_with("POST ")
+            && line.contains("receive-pack")
+            && requests.fetch_add(1, Ordering::SeqCst) == 0
+        {
+            return Action::Status(401);
+        }
+        Action::Serve
+    };
+    let server = lab.serve_with(ServerOptions {
+        script: Some(Box::new(script)),
+        ..ServerOptions::default()
+    });
+    let source = Tokens::new(&["first", "second"]);
+    let mirror = renewing(&lab, &server.url(), &source);
+    let commits = lab.count_commits("main");
+    change(&mirror, &main_branch(), &[("a", write("b\n"))]).unwrap();
+    assert_eq!(lab.count_commits("main"), commits + 1);
+    assert_eq!(ended.load(Ordering::SeqCst), 2);
+    assert_eq!(source.rejected.lock().unwrap().len(), 1);
+}
+
+#[test]
+fn tokens_that_are_all_refused_or_missing_are_told_without_a_word_of_them() {
+    let lab = Lab::with_files(&[("a", "a\n")]);
+    let server = lab.serve_with(ServerOptions {
+        authorization: Some("Bearer other".to_owned()),
+        ..ServerOptions::default()
+    });
+    let source = Tokens::new(&["hunter2", "hunter3"]);
+    let mirror = renewing(&lab, &server.url(), &source);
+    let fetch = || mirror.fetch(&[RefQuery::DefaultBranch]).unwrap_err();
+    let error = fetch();
+    assert!(
+        matches!(error, FetchError::Remote(RemoteFailure::Unauthorized { .. })),
+        "{error:?}"
+    );
+    assert_eq!(server.take_log().len(), 2, "not again and again");
+    let error = fetch();
+    let host = server.url();
+    let host = host.trim_start_matches("http://").split('/').next().unwrap();
+    assert_eq!(
+        error.to_string(),
+        format!("no credential for git server {host}: the issuer is tired")
+    );
+    assert!(!format!("{error:?} {mirror:?}").contains("hunter"));
+}
+
+#[test]
+fn a_renewed_token_does_not_follow_a_redirect_either() {
+    let lab = Lab::with_files(&[("a", "a\n")]);
+    let other = lab.serve();
+    let server = lab.serve_with(ServerOptions {
+        redirect_to: Some(other.url()),
+        ..ServerOptions::default()
+    });
+    let source = Tokens::new(&["hunter2"]);
+    let error = renewing(&lab, &server.url(), &source)
+        .fetch(&[RefQuery::DefaultBranch])
+        .unwrap_err();
+    assert!(
+        matches!(error, FetchError::Remote(RemoteFailure::RedirectRefused { .. })),
+        "{error:?}"
+    );
+    assert_eq!(other.take_log(), Vec::<String>::new());
 }

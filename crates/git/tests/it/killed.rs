@@ -112,7 +112,64 @@ fn bytes_below(directory: &std::path::Path) -> u64 {
 
 #[test]
 fn a_writer_that_is_killed_leaves_a_sound_mirror() {
-    kill_again_and_again(6, 5);
+    kill_again_and_again(6, 10);
+}
+
+/// Fetches what somebody else has pushed and pushes a change of its own, many times, with the same mirror. Neither the mirror on
+/// disk nor the files that the process holds open grow with the number of rounds.
+fn fetch_and_push_again_and_again(rounds: u64) {
+    let lab = Lab::with_files(&[("number", "0\n"), ("other", "x\n")]);
+    let server = lab.serve();
+    let mirror = lab.mirror(&server.url());
+    let mut most = (0, 0, 0);
+    for round in 1..=rounds {
+        if round % 3 == 0 {
+            lab.commit("main", "human", &[("other", &format!("{round}\n"))]);
+        }
+        change(
+            &mirror,
+            &main_branch(),
+            &[("number", write(&format!("{round}\n")))],
+        )
+        .unwrap();
+        most.0 = most.0.max(count_packs(&lab.path("mirror")));
+        most.1 = most.1.max(bytes_below(&lab.path("mirror")));
+        most.2 = most.2.max(open_files_below(&lab.path("mirror")));
+    }
+    println!(
+        "at most {} packs, {} bytes, {} files open",
+        most.0, most.1, most.2
+    );
+    assert!(most.0 <= 25 && most.1 < MOST_BYTES && most.2 <= 60, "{most:?}");
+    assert_eq!(number(&lab), rounds);
+    assert_eq!(lab.count_commits("main") as u64, 2 + rounds + rounds / 3);
+    drop(mirror);
+    let mirror = lab.mirror(&server.url());
+    assert_eq!(mirror.recreated_because(), None);
+    assert_eq!(fetch_main(&mirror).head(&main_branch()), lab.tip("main"));
+    lab.fsck();
+    git(&lab.path("mirror"), &["fsck", "--strict", "--no-dangling"]);
+}
+
+/// Files below a directory that this process has open or mapped, those that are deleted included.
+fn open_files_below(directory: &std::path::Path) -> usize {
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
+    let directory = directory.to_str().unwrap();
+    let mapped = maps.lines().filter(|line| line.contains(directory)).count();
+    let open = std::fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
+    let open = open.filter_map(|entry| std::fs::read_link(entry.path()).ok());
+    mapped + open.filter(|path| path.starts_with(directory)).count()
+}
+
+#[test]
+fn many_fetches_and_pushes_of_one_process_leave_a_small_mirror() {
+    fetch_and_push_again_and_again(60);
+}
+
+#[test]
+#[ignore = "a thousand pushes over HTTP; a minute or more"]
+fn a_thousand_fetches_and_pushes_of_one_process_leave_a_small_mirror() {
+    fetch_and_push_again_and_again(1000);
 }
 
 #[test]

@@ -9,6 +9,7 @@
     reason = "tests fail by panicking"
 )]
 
+mod full_disk;
 mod hostile;
 mod http;
 mod killed;

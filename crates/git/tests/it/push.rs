@@ -558,3 +558,33 @@ fn queries_for_a_missing_branch_find_nothing() {
         .unwrap();
     assert_eq!(snapshot.references().count(), 0);
 }
+
+#[rstest]
+#[case::nothing(&[], &[], "no reference is named")]
+#[case::twice(&["main", "main"], &[], "a reference is named twice")]
+#[case::line_feed(&["main"], &["a\nb"], "a push option contains a line feed or NUL, or is longer than 16 KiB")]
+#[case::nul(&["main"], &["a\0b"], "a push option contains a line feed or NUL, or is longer than 16 KiB")]
+fn a_push_that_makes_no_sense_is_refused_before_anything_is_sent(
+    #[case] branches: &[&str],
+    #[case] options: &[&str],
+    #[case] reason: &str,
+) {
+    let lab = Lab::with_files(&[("a", "a\n")]);
+    let server = lab.serve();
+    let mirror = lab.mirror(&server.url());
+    let updates: Vec<RefUpdate> = branches
+        .iter()
+        .map(|branch| RefUpdate {
+            name: RefName::branch(branch).unwrap(),
+            old: lab.tip("main"),
+            new: None,
+        })
+        .collect();
+    let options = PushOptions {
+        atomic: false,
+        push_options: options.iter().map(|option| (*option).to_owned()).collect(),
+    };
+    let error = mirror.push(&updates, &[], &options).unwrap_err();
+    assert_eq!(error.to_string(), format!("push is not possible: {reason}"));
+    assert_eq!(server.take_log(), Vec::<String>::new());
+}
