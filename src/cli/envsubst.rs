@@ -29,7 +29,12 @@ impl EnvsubstArgs {
             .map_err(|error| Failure::invalid(format!("cannot read standard input: {error}")))?;
         let text = lines(text);
         let environment: HashMap<String, String> = env::vars_os()
-            .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
+            .map(|(name, value)| {
+                (
+                    name.to_string_lossy().into_owned(),
+                    value.to_string_lossy().into_owned(),
+                )
+            })
             .collect();
         let lookup = |name: &str| {
             let value = environment.get(name).map(String::as_str);

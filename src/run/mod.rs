@@ -471,6 +471,7 @@ fn options(config: &Config) -> Options {
             .flat_map(|part| part.replaced())
             .copied()
             .collect(),
+        commit_message: config.commit_message,
     }
 }
 

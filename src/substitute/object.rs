@@ -76,7 +76,11 @@ pub fn object(object: &Value, variables: &Variables, rules: Rules) -> Result<Opt
     }
     let text = fluxbot_yaml::to_string(object);
     let template = Template::parse(&text)?;
-    if let Some(name) = template.names().into_iter().find(|name| variables.is_binary(name)) {
+    if let Some(name) = template
+        .names()
+        .into_iter()
+        .find(|name| variables.is_binary(name))
+    {
         return Err(ObjectError::Binary(name.to_owned()));
     }
     let lookup = |name: &str| variables.get(name).or((!rules.strict).then_some(""));
@@ -87,7 +91,12 @@ pub fn object(object: &Value, variables: &Variables, rules: Rules) -> Result<Opt
         .into_iter()
         .next()
         .map_or(Value::Null, |node| Value::from(node.into_value()));
-    let is_named = |path: &str| value.pointer(path).and_then(Value::as_str).is_some_and(|text| !text.is_empty());
+    let is_named = |path: &str| {
+        value
+            .pointer(path)
+            .and_then(Value::as_str)
+            .is_some_and(|text| !text.is_empty())
+    };
     if !value.is_object() {
         return Err(ObjectError::NotAnObject("it is no mapping"));
     }

@@ -41,7 +41,11 @@ impl<'t> Template<'t> {
     /// # Errors
     /// An expression that breaks the grammar. One is enough, wherever it stands: in a comment, in a shell script.
     pub fn parse(text: &'t str) -> Result<Self, SubstituteError> {
-        let mut reader = Reader { text, at: 0, depth: 0 };
+        let mut reader = Reader {
+            text,
+            at: 0,
+            depth: 0,
+        };
         let mut parts = Vec::new();
         loop {
             if let Some(start) = reader.open() {
@@ -79,10 +83,7 @@ impl<'t> Template<'t> {
     ///
     /// # Errors
     /// A variable that is not set, and has no default.
-    pub fn expand<'v>(
-        &self,
-        lookup: &dyn Fn(&str) -> Option<&'v str>,
-    ) -> Result<Vec<u8>, SubstituteError> {
+    pub fn expand<'v>(&self, lookup: &dyn Fn(&str) -> Option<&'v str>) -> Result<Vec<u8>, SubstituteError> {
         let mut output = Vec::with_capacity(self.text.len());
         let mut steps = Steps::default();
         for part in &self.parts {
@@ -209,7 +210,11 @@ impl<'t> Reader<'t> {
         let mut expression = Expression {
             at: start,
             name: self.name(),
-            operator: if is_length { Operator::Length } else { Operator::Value },
+            operator: if is_length {
+                Operator::Length
+            } else {
+                Operator::Value
+            },
             arguments: Vec::new(),
         };
         let place = || Place::of(self.text, start);
@@ -304,11 +309,7 @@ impl<'t> Reader<'t> {
         }
     }
 
-    fn replace(
-        &mut self,
-        expression: &mut Expression,
-        second: Option<char>,
-    ) -> Result<(), SubstituteError> {
+    fn replace(&mut self, expression: &mut Expression, second: Option<char>) -> Result<(), SubstituteError> {
         self.at += 1 + usize::from(matches!(second, Some('/' | '#' | '%')));
         expression.operator = match second {
             Some('/') => Operator::ReplaceAll,

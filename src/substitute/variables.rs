@@ -1,4 +1,4 @@
-//! The variables of a Kustomization: from ConfigMaps, from Secrets, and written into it.
+//! The variables of a Kustomization: from `ConfigMaps`, from Secrets, and written into it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -22,7 +22,7 @@ impl Variables {
         Self::default()
     }
 
-    /// Adds a variable of a ConfigMap's `data`, or of `spec.postBuild.substitute`.
+    /// Adds a variable of a `ConfigMap`, from its `data`, or of `spec.postBuild.substitute`.
     pub fn set(&mut self, name: &str, value: &str) {
         self.binary.remove(name);
         self.values.insert(name.to_owned(), value.replace('\n', ""));
@@ -69,7 +69,10 @@ impl Variables {
                 .is_some_and(|first| first == '_' || first.is_ascii_alphabetic());
             starts && characters.all(|other| other == '_' || other.is_ascii_alphanumeric())
         };
-        self.values.keys().map(String::as_str).find(|name| !is_valid(name))
+        self.values
+            .keys()
+            .map(String::as_str)
+            .find(|name| !is_valid(name))
     }
 
     /// Whether the value of a name is no text.

@@ -26,6 +26,9 @@ pub const BRANCH: &str = "fluxbot.io/branch";
 pub const IMAGES: &str = "fluxbot.io/images";
 /// Metadata of an event: the changed scalars, one `path:line old -> new` a line.
 pub const CHANGES: &str = "fluxbot.io/changes";
+/// Annotation of an `ImageUpdateAutomation`: the preset for the messages of its commits (`flux` or `conventional`) where
+/// `spec.git.commit.messageTemplate` is empty.
+pub const COMMIT_MESSAGE: &str = "fluxbot.io/commit-message";
 /// Label by which objects are dealt out to shards.
 pub const SHARD_KEY: &str = "sharding.fluxcd.io/key";
 

@@ -79,15 +79,19 @@ impl Random {
 
     fn expression(&mut self, depth: usize) -> String {
         const OPERATORS: &[&str] = &[
-            "", "", ",", ",,", "^", "^^", "#", "##", "%", "%%", "/", "//", "/#", "/%", ":", ":", "=", ":=", ":-", ":+", ":?",
-            "-", "?", "[", ".", "::", "^,", "\u{e9}",
+            "", "", ",", ",,", "^", "^^", "#", "##", "%", "%%", "/", "//", "/#", "/%", ":", ":", "=", ":=",
+            ":-", ":+", ":?", "-", "?", "[", ".", "::", "^,", "\u{e9}",
         ];
         const PIECES: &[&str] = &[
-            "a", "b", "1", "2", "-", "*", "?", "[a-b]", "[^a]", "[", "]", "/", ":", "\\/", "\\\\", "\\", "$", "$$", "{", "\u{e9}",
-            " ", "\n", "=", "#", "%",
+            "a", "b", "1", "2", "-", "*", "?", "[a-b]", "[^a]", "[", "]", "/", ":", "\\/", "\\\\", "\\", "$",
+            "$$", "{", "\u{e9}", " ", "\n", "=", "#", "%",
         ];
         const NAMES: &[&str] = &["a", "b", "c", "none", "\u{e9}", "", "1", "#a", "!a", " a"];
-        let mut text = format!("${{{}{}", NAMES[self.below(NAMES.len())], OPERATORS[self.below(OPERATORS.len())]);
+        let mut text = format!(
+            "${{{}{}",
+            NAMES[self.below(NAMES.len())],
+            OPERATORS[self.below(OPERATORS.len())]
+        );
         for _ in 0..self.below(4) {
             if depth < 3 && self.below(3) == 0 {
                 text += &self.expression(depth + 1);
@@ -102,7 +106,9 @@ impl Random {
     }
 
     fn case(&mut self) -> Case {
-        const VALUES: &[&str] = &["a", "b", "ab", "/", "A", "\u{e9}", "\u{df}", "1", "-1", "*", "\\", "]", "0"];
+        const VALUES: &[&str] = &[
+            "a", "b", "ab", "/", "A", "\u{e9}", "\u{df}", "1", "-1", "*", "\\", "]", "0",
+        ];
         const PLAIN: &[&str] = &["x", "$", "$$", "}", "{", "\\", "\u{e9}", "\n", "$a", "#"];
         let mut text = String::new();
         for _ in 0..=self.below(3) {
@@ -128,7 +134,11 @@ impl Random {
 #[test]
 #[ignore = "needs Go; CONTRIBUTING.md has the command"]
 fn random_texts_become_what_the_original_makes_of_them() {
-    let variable = |name: &str| std::env::var(name).ok().map(|value| value.parse::<u64>().unwrap());
+    let variable = |name: &str| {
+        std::env::var(name)
+            .ok()
+            .map(|value| value.parse::<u64>().unwrap())
+    };
     let cases = variable("FLUXBOT_FUZZ_CASES").unwrap_or(DEFAULT_CASES);
     let seed = variable("FLUXBOT_FUZZ_SEED").unwrap_or(1);
     let mut oracle = Command::new("go")
@@ -158,5 +168,10 @@ fn random_texts_become_what_the_original_makes_of_them() {
     assert_eq!(answered, cases);
     println!("{answered} texts from seed {seed}, {refused} of them refused by the original");
     let shown: Vec<&str> = differences.iter().take(20).map(String::as_str).collect();
-    assert!(differences.is_empty(), "{} differences\n{}", differences.len(), shown.join("\n"));
+    assert!(
+        differences.is_empty(),
+        "{} differences\n{}",
+        differences.len(),
+        shown.join("\n")
+    );
 }
