@@ -58,6 +58,9 @@ bench: ## Measure, with the peers where they can be had (docs/performance.md)
 	bench/run.sh
 	bench/latency.sh
 	bench/scan.sh
+	bench/commit.sh
+	bench/kustomize.sh
+	bench/yaml.sh
 
 clean-cache: ## Remove the test servers and tools that were built into the cache
 	rm -rf "$${FLUXBOT_CACHE:-$${XDG_CACHE_HOME:-$$HOME/.cache}/fluxbot}"/{test-servers,tools}

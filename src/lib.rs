@@ -36,7 +36,7 @@
 //!              source -> {git, objects, policy}            scanner, git, source, cloud -> http
 //!              committer, objects, git, source -> fluxbot_git        policy, objects -> fluxbot_api
 //! ```
-//! `tests/it/architecture.rs` checks it. [`hexadecimal`] may be used by all.
+//! `tests/it/architecture.rs` checks it. [`hexadecimal`] and [`substitute`] (P) may be used by all.
 
 pub mod cli;
 pub mod cloud;
@@ -55,6 +55,7 @@ pub mod run;
 pub mod scanner;
 pub mod setters;
 pub mod source;
+pub mod substitute;
 pub mod sync;
 pub mod telemetry;
 pub mod update;

@@ -1,7 +1,9 @@
 //! `fluxbot build`.
 
+mod flux;
+
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,15 +13,31 @@ use fluxbot_kustomize::{Built, Entry, Files, FilesError, Kind, LoadRestrictor, O
 use super::Failure;
 use super::output::tolerate_closed_pipe;
 
-/// Build a kustomization and print its objects, byte for byte as kustomize does.
+/// Build a kustomization and print its objects, byte for byte as kustomize does; or what Flux would apply for a Kustomization.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Example:\n  fluxbot build apps/production --reorder none --load-restrictor LoadRestrictionsNone   # as Flux builds"
-)]
+#[command(after_help = "Examples:
+  fluxbot build apps/production --reorder none --load-restrictor LoadRestrictionsNone   # as Flux builds
+  fluxbot build --kustomization clusters/production/apps.yaml --source .                # what Flux would apply")]
 pub(super) struct BuildArgs {
-    /// The folder of the kustomization.
-    #[arg(value_name = "DIR", default_value = ".")]
-    directory: PathBuf,
+    /// The folder of the kustomization [default: .].
+    #[arg(value_name = "DIR", conflicts_with = "kustomization")]
+    directory: Option<PathBuf>,
+    /// Build what the Flux Kustomization in this file asks for: its path with its overrides, patches, images, components and
+    /// variables, and with the labels that Flux adds. `-` is standard input.
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "source",
+        conflicts_with_all = ["reorder", "load_restrictor"]
+    )]
+    kustomization: Option<PathBuf>,
+    /// The folder that stands for the source of the Kustomization, usually the root of the repository. `ConfigMaps` and Secrets
+    /// of `postBuild.substituteFrom` are looked for in the file of the Kustomization, then in the files of this folder.
+    #[arg(long, value_name = "DIR", requires = "kustomization")]
+    source: Option<PathBuf>,
+    /// Which Kustomization of the file, when it holds several.
+    #[arg(long, value_name = "NAME", requires = "kustomization")]
+    name: Option<String>,
     /// The order of the objects: by kind, or as the kustomization lists them.
     #[arg(long, value_enum, default_value = "legacy", value_name = "ORDER")]
     reorder: Order,
@@ -63,9 +81,21 @@ impl BuildArgs {
                 "--enable-helm: Helm charts are not built here; leave the flag out, or render the charts with helm template",
             ));
         }
-        let directory = fs::canonicalize(&self.directory).map_err(|error| {
-            Failure::invalid(format!("cannot read {}: {error}", self.directory.display()))
-        })?;
+        let built = match (&self.kustomization, &self.source) {
+            (Some(file), Some(source)) => flux::build(file, self.name.as_deref(), source)?,
+            _ => self.build()?,
+        };
+        match &self.output {
+            None => tolerate_closed_pipe(built.write_to(&mut io::stdout().lock())),
+            Some(path) => write(path, &built),
+        }
+    }
+
+    /// What kustomize builds.
+    fn build(&self) -> Result<Built, Failure> {
+        let directory = self.directory.as_deref().unwrap_or(Path::new("."));
+        let directory = fs::canonicalize(directory)
+            .map_err(|error| Failure::invalid(format!("cannot read {}: {error}", directory.display())))?;
         let path = directory
             .to_str()
             .ok_or_else(|| Failure::invalid(format!("{} is no UTF-8", directory.display())))?;
@@ -80,12 +110,7 @@ impl BuildArgs {
             },
             ..Options::default()
         };
-        let built = fluxbot_kustomize::build(&Disk, path.trim_start_matches('/'), &options)
-            .map_err(Failure::failed)?;
-        match &self.output {
-            None => tolerate_closed_pipe(io::stdout().write_all(built.to_yaml().as_bytes())),
-            Some(path) => write(path, &built),
-        }
+        fluxbot_kustomize::build(&Disk, path.trim_start_matches('/'), &options).map_err(Failure::failed)
     }
 }
 

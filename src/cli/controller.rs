@@ -8,6 +8,7 @@ use fluxbot_git::SshOptions;
 
 use super::Failure;
 use crate::cloud::Environment;
+use crate::committer::MessagePreset;
 use crate::run::{self, Address, Config, Part};
 use crate::scanner::TokenHost;
 use crate::telemetry::Encoding;
@@ -104,6 +105,10 @@ pub(super) struct ControllerArgs {
     /// How long to wait at most before a dependency is looked at again.
     #[arg(long, default_value = "30s", value_name = "DURATION", value_parser = duration)]
     requeue_dependency: Duration,
+    /// The message of commits whose automation has no template and no annotation fluxbot.io/commit-message: `flux`, the same
+    /// text each time, or `conventional`, which tells what was updated.
+    #[arg(long, value_name = "PRESET", default_value_t)]
+    commit_message: MessagePreset,
     /// A token server on another host than its registry that may see the registry's credentials, for example of a self-managed
     /// GitLab; repeatable.
     #[arg(long, value_name = "REGISTRY=HOST")]
@@ -178,6 +183,7 @@ impl ControllerArgs {
             default_service_account: self.default_service_account.filter(|name| !name.is_empty()),
             no_remote_bases: self.no_remote_bases,
             requeue_dependency: self.requeue_dependency,
+            commit_message: self.commit_message,
             registry_token_hosts: self.registry_token_host,
             ssh: SshOptions {
                 key_exchanges: self.ssh_kex_algos,

@@ -7,6 +7,7 @@ mod build;
 mod controller;
 mod crds;
 mod demo;
+mod envsubst;
 mod markers;
 mod output;
 mod policy;
@@ -64,7 +65,9 @@ enum Command {
     /// Scan, select, set, commit and push without a cluster.
     Update(update::UpdateArgs),
     /// Build a kustomization and print its objects.
-    Build(build::BuildArgs),
+    Build(Box<build::BuildArgs>),
+    /// Replace the variables of a text by those of the environment.
+    Envsubst(envsubst::EnvsubstArgs),
     /// Reconcile the objects of a cluster: scan, select, set, commit, fetch, build and apply.
     Controller(Box<controller::ControllerArgs>),
     /// Print the custom resource definitions.
@@ -171,6 +174,7 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Scan(args) => args.run(),
         Command::Update(args) => args.run(),
         Command::Build(args) => args.run(),
+        Command::Envsubst(args) => args.run(),
         Command::Controller(args) => args.run(),
         Command::Crds(args) => args.run(),
         Command::Reference(args) => args.run(),

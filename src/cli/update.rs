@@ -15,6 +15,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::output::OutputFormat;
 use super::set::root_and_path;
 use super::{Failure, block_on};
+use crate::committer::MessagePreset;
 use crate::objects::{Directory, Files, ObjectSet, clean_path};
 use crate::scanner::{Registry, TokenHost};
 use crate::update::{LoadError, PolicyOutcome, Scanner, Step, foreign_automations, load_objects, select};
@@ -46,6 +47,10 @@ pub(super) struct UpdateArgs {
     /// A token server on another host than its registry that may see the registry's credentials; repeatable.
     #[arg(long, value_name = "REGISTRY=HOST")]
     registry_token_host: Vec<TokenHost>,
+    /// The message of commits whose automation has no template: `flux`, the same text each time, or `conventional`, which tells
+    /// what was updated.
+    #[arg(long, value_name = "PRESET", default_value_t)]
+    commit_message: MessagePreset,
     /// The form of the summary.
     #[arg(long, short, value_enum, default_value_t)]
     output: OutputFormat,

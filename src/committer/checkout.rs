@@ -1,11 +1,11 @@
 //! Commits into a checkout of the user: its branch, its index and its files.
 
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use fluxbot_git::{ObjectId, RepoPath, WorkTree, WorkTreeError};
 
-use super::stack::{self, Layer, Stack, StackError};
+use super::stack::{self, Ground, Layer, Stack, StackError};
 use super::{Landed, Work};
 use crate::setters::MarkerIndex;
 
@@ -82,8 +82,7 @@ impl Checkout {
         let stack = stack::build(
             &self.index,
             self.tree.snapshot().clone(),
-            head,
-            self.branch(),
+            &Ground::on(head, self.branch()),
             works,
         )?;
         let touched = stack.layers.iter().flat_map(|layer| layer.edits.keys());
@@ -100,7 +99,7 @@ impl Checkout {
     }
 
     /// Commits to the branch, and writes index and files, one automation after the other. Gives what became of each.
-    pub fn commit(self, works: &[Work]) -> Result<Vec<Result<Landed, String>>, CheckoutError> {
+    pub fn commit(self, works: &[Work]) -> Result<Vec<Result<Landed, Arc<StackError>>>, CheckoutError> {
         let stack = self.build(works)?;
         self.take(&stack.layers)?;
         Ok(stack.landed)

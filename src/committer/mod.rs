@@ -5,15 +5,22 @@
 //! nothing to merge. [`Checkout`] commits into the work tree of a user instead.
 
 mod checkout;
+mod history;
 mod message;
 mod plan;
+mod push_branch;
+mod reference;
 mod stack;
+mod start;
 mod tree;
 mod writer;
 
 pub use checkout::{Checkout, CheckoutError};
-pub use message::{DEFAULT_MESSAGE, InvalidTemplate, MessageTemplate};
-pub use plan::{Author, CommitPlan, PlanDefaults, PlanError, plan};
+pub use message::{
+    DEFAULT_MESSAGE, InvalidTemplate, MessageData, MessagePreset, MessageTemplate, RenderError, UnknownPreset,
+};
+pub use plan::{Author, CommitPlan, PlanDefaults, PlanError, Target, plan};
+pub use reference::{CheckoutRef, InvalidRefspec, Refspec, RefspecSource};
 pub use stack::{Layer, Stack, StackError};
 pub use writer::{Landing, WriteError, Writer};
 
@@ -29,6 +36,9 @@ use crate::setters::{ChangeSet, SkipReason, Skipped};
 pub struct Work {
     /// Branches, path, author and message.
     pub plan: CommitPlan,
+    /// What tells the automation from all others, in other clusters too: the object's uid, or its file and name. Commits on a
+    /// push branch carry it, so that it is known whose they are.
+    pub identity: String,
     /// The images to write.
     pub selections: Selections,
     /// Policies of the automation's namespace that it may not write: their markers are another automation's.
@@ -43,7 +53,7 @@ impl Work {
     pub fn concerns(&self, skipped: &Skipped) -> bool {
         let is_foreign =
             matches!(&skipped.reason, SkipReason::NotSelected(policy) if self.foreign.contains(policy));
-        !is_foreign && skipped.concerns(&self.plan.namespace)
+        !is_foreign && skipped.concerns(&self.plan.automation.namespace)
     }
 }
 
@@ -63,6 +73,8 @@ pub struct Commit {
     pub id: String,
     /// The branch that got it.
     pub branch: String,
+    /// The refspec by which another reference got it, too.
+    pub refspec: Option<String>,
     /// Its message.
     pub message: String,
 }

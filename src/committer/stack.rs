@@ -1,15 +1,16 @@
 //! Commits on top of each other, one for each automation that has changes, built in memory.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use fluxbot_git::{
     CommitError, CommitRequest, Edit, InvalidPath, ObjectId, Person, PreparedCommit, ReadError, RepoPath,
     SignError, Snapshot, Timestamp,
 };
 
+use super::message::{MessageData, RenderError};
 use super::tree::SnapshotTree;
-use super::{Commit, Landed, Work};
+use super::{Commit, Landed, Target, Work, push_branch};
 use crate::setters::{self, ChangeSet, Edited, MarkerIndex, WalkError};
 
 /// Why the commits cannot be built. Nothing was written.
@@ -27,12 +28,23 @@ pub enum StackError {
     /// There are more files with markers than one run takes.
     #[error("failed to apply policies: {0}")]
     TooManyFiles(String),
+    /// The message cannot be rendered.
+    #[error("failed to update source: {0}")]
+    Message(#[from] RenderError),
     /// The commit cannot be built.
     #[error("failed to update source: {0}")]
     Commit(#[from] CommitError),
     /// The commit cannot be signed.
     #[error("failed to update source: {0}")]
     Sign(#[from] SignError),
+}
+
+impl StackError {
+    /// Whether the files were changed, and only the commit could not be made of them.
+    #[must_use]
+    pub fn is_of_commit(&self) -> bool {
+        matches!(self, Self::Message(_) | Self::Commit(_) | Self::Sign(_))
+    }
 }
 
 /// A commit in memory and the files that it changes.
@@ -50,9 +62,20 @@ pub struct Stack {
     /// The commit below the first layer.
     pub base: ObjectId,
     /// What became of each piece of work, in order.
-    pub landed: Vec<Result<Landed, String>>,
+    pub landed: Vec<Result<Landed, Arc<StackError>>>,
     /// The commits, the first at the bottom. Work without changes has none.
     pub layers: Vec<Layer>,
+}
+
+impl Stack {
+    /// Makes it as if nothing had to be changed.
+    pub(super) fn forget_commits(&mut self) {
+        self.layers.clear();
+        for landed in self.landed.iter_mut().flatten() {
+            landed.commit = None;
+            landed.changes.files.clear();
+        }
+    }
 }
 
 /// The commit that the next one is built on.
@@ -62,14 +85,47 @@ struct Top {
     tree: ObjectId,
 }
 
-/// Builds the commits of `works` on `base` for `branch`. Files are found through `index`, which learns from it.
+/// Where commits are built.
+pub(super) struct Ground<'a> {
+    /// The commit below the first one.
+    pub(super) base: ObjectId,
+    /// The branch that gets them, and the refspec.
+    pub(super) branch: &'a str,
+    pub(super) refspec: Option<&'a str>,
+    /// On a push branch, whose commits are marked as ours: the commit that it was built on, where it is known.
+    pub(super) push_branch: Option<Option<ObjectId>>,
+}
+
+impl<'a> Ground<'a> {
+    /// On the head of a branch that is both checked out and pushed.
+    pub(super) fn on(base: ObjectId, branch: &'a str) -> Self {
+        Self {
+            base,
+            branch,
+            refspec: None,
+            push_branch: None,
+        }
+    }
+
+    /// For what a target pushes.
+    pub(super) fn of(target: &'a Target, base: ObjectId, push_branch: Option<Option<ObjectId>>) -> Self {
+        Self {
+            base,
+            branch: &target.push_branch,
+            refspec: target.refspec.as_ref().map(|refspec| refspec.text.as_str()),
+            push_branch,
+        }
+    }
+}
+
+/// Builds the commits of `works`. Files are found through `index`, which learns from it.
 pub(super) fn build(
     index: &Mutex<MarkerIndex<ObjectId>>,
     snapshot: Snapshot,
-    base: ObjectId,
-    branch: &str,
+    ground: &Ground<'_>,
     works: &[Work],
 ) -> Result<Stack, StackError> {
+    let base = ground.base;
     let mut stack = Stack {
         base,
         landed: Vec::new(),
@@ -81,9 +137,9 @@ pub(super) fn build(
         snapshot,
     };
     for work in works {
-        let landed = add(index, &mut stack, &mut top, branch, work);
+        let landed = add(index, &mut stack, &mut top, ground, work);
         // What fails for one automation, such as a path that does not exist, is its own affair.
-        stack.landed.push(landed.map_err(|error| error.to_string()));
+        stack.landed.push(landed.map_err(Arc::new));
     }
     Ok(stack)
 }
@@ -93,7 +149,7 @@ fn add(
     index: &Mutex<MarkerIndex<ObjectId>>,
     stack: &mut Stack,
     top: &mut Top,
-    branch: &str,
+    ground: &Ground<'_>,
     work: &Work,
 ) -> Result<Landed, StackError> {
     let (changes, edits) = edits(index, top, work)?;
@@ -103,7 +159,7 @@ fn add(
             changes,
         });
     }
-    let (layer, message) = prepare(top, work, &changes, edits)?;
+    let (layer, message) = prepare(top, ground, work, &changes, edits)?;
     if layer.commit.changes_nothing() {
         return Ok(Landed {
             commit: None,
@@ -120,7 +176,8 @@ fn add(
     Ok(Landed {
         commit: Some(Commit {
             id: id.to_string(),
-            branch: branch.to_owned(),
+            branch: ground.branch.to_owned(),
+            refspec: ground.refspec.map(str::to_owned),
             message,
         }),
         changes,
@@ -180,6 +237,7 @@ fn edits(
 
 fn prepare(
     top: &Top,
+    ground: &Ground<'_>,
     work: &Work,
     changes: &ChangeSet,
     edits: BTreeMap<RepoPath, Edit>,
@@ -188,7 +246,12 @@ fn prepare(
         name: work.plan.author.name.clone(),
         email: work.plan.author.email.clone(),
     };
-    let message = work.plan.message.render(changes, &work.selections);
+    let message = work.plan.message.render(&MessageData {
+        automation: &work.plan.automation,
+        changes,
+        selections: &work.selections,
+        values: &work.plan.values,
+    })?;
     let request = CommitRequest {
         parent: Some(top.id),
         edits,
@@ -201,6 +264,9 @@ fn prepare(
         message: message.clone(),
     };
     let mut commit = top.snapshot.prepare(&request)?;
+    if let Some(base) = ground.push_branch {
+        commit = push_branch::marked(&commit, &work.identity, base)?;
+    }
     if let Some(key) = &work.signing_key {
         commit = commit.signed(key)?;
     }

@@ -18,6 +18,7 @@ use super::pushed::{self, Push, Pushes};
 use super::queue::Queue;
 use super::secret_waits::{SecretReads, SecretWaits};
 use super::secrets::{self, SecretData, SecretError};
+use crate::committer::MessagePreset;
 use crate::http::HttpClients;
 use crate::objects::ObjectKey;
 
@@ -38,6 +39,10 @@ pub struct Options {
     pub default_service_account: Option<String>,
     /// How long to wait at most before a dependency is looked at again.
     pub requeue_dependency: Duration,
+    /// The controllers of Flux whose kinds this process reconciles.
+    pub replaced_controllers: Arc<[&'static str]>,
+    /// The message of commits whose automation has neither a template nor a preset of its own.
+    pub commit_message: MessagePreset,
 }
 
 /// The objects as last seen, by kind.

@@ -1,6 +1,6 @@
 //! The queue in front of each Git repository: automations that are due together land in one push.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ use super::attempt::Slot;
 use super::context::Context;
 use super::fault::Diagnosis;
 use super::pushed::Push;
-use crate::committer::{Landed, Landing, StackError, Work, WriteError, Writer};
+use crate::committer::{Landed, Landing, StackError, Target, Work, WriteError, Writer};
 use crate::git::{AccessIdentity, Bound, GitAccess, Mirrors, OpenError};
 use crate::objects::ObjectKey;
 
@@ -40,8 +40,8 @@ pub struct Remote {
 pub struct LandedWork {
     /// Its commit and changes.
     pub landed: Landed,
-    /// The head of the branch that was checked out, before the push.
-    pub checkout_head: Option<ObjectId>,
+    /// The revision of what was checked out, before the push, as Flux writes it.
+    pub checkout_revision: String,
     /// The head of the branch that was pushed, after the push.
     pub push_head: Option<ObjectId>,
     /// How often another writer was faster.
@@ -77,6 +77,9 @@ struct Repository {
     /// Held while a push is under way.
     turn: Arc<tokio::sync::Mutex<()>>,
     waiting: Mutex<Vec<Waiting>>,
+    /// What automations wanted last on a push branch of their own: when one of them makes the branch anew, the commits of the
+    /// others are made anew with it.
+    partners: Mutex<BTreeMap<ObjectKey, Work>>,
     last_use: Mutex<Instant>,
     /// The timeout of whoever asked last.
     timeout: Mutex<Duration>,
@@ -84,27 +87,8 @@ struct Repository {
 
 struct Waiting {
     automation: ObjectKey,
-    target: Target,
     work: Work,
     reply: oneshot::Sender<Result<LandedWork, LandError>>,
-}
-
-/// What is pushed at once has the same branches and the same options.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Target {
-    checkout: String,
-    push: String,
-    options: Vec<String>,
-}
-
-impl Target {
-    fn of(work: &Work) -> Self {
-        Self {
-            checkout: work.plan.checkout_branch.clone(),
-            push: work.plan.push_branch.clone(),
-            options: work.plan.push_options.clone(),
-        }
-    }
 }
 
 impl Landings {
@@ -149,11 +133,10 @@ impl Landings {
         cancel: &CancellationToken,
     ) -> Result<LandedWork, LandError> {
         let repository = self.repository(remote);
-        let target = Target::of(&work);
+        let target = work.plan.target.clone();
         let (reply, mut answer) = oneshot::channel();
         repository.waiting().push(Waiting {
             automation: automation.clone(),
-            target: target.clone(),
             work,
             reply,
         });
@@ -200,7 +183,8 @@ impl Landings {
             works.push(waiting.work);
             replies.push(waiting.reply);
         }
-        let results = self.land_together(&repository, works, &cancel).await;
+        let partners = self.partners(&repository, &target, &works);
+        let results = self.land_together(&repository, works, partners, &cancel).await;
         for (reply, result) in replies.into_iter().zip(results) {
             // A caller that went away needs no answer.
             drop(reply.send(result));
@@ -214,11 +198,13 @@ impl Landings {
         &self,
         repository: &Arc<Repository>,
         works: Vec<Work>,
+        partners: Vec<Work>,
         cancel: &CancellationToken,
     ) -> Vec<Result<LandedWork, LandError>> {
         let count = works.len();
         let alone = works.clone();
-        let result = self.land_once(repository, works, cancel).await;
+        let together = works.into_iter().chain(partners).collect();
+        let result = self.land_once(repository, together, cancel).await;
         let is_refused = |error: &LandError| {
             error
                 .diagnosis
@@ -233,6 +219,38 @@ impl Landings {
             results.push(answer_for(0, &result));
         }
         results
+    }
+
+    /// What other automations wanted last on the same push branch. Their commits are rebuilt with those of `works`, which are
+    /// remembered in turn.
+    fn partners(&self, repository: &Repository, target: &Target, works: &[Work]) -> Vec<Work> {
+        let mut all = repository.partners.lock().unwrap_or_else(PoisonError::into_inner);
+        for work in works {
+            all.remove(&work.plan.automation);
+        }
+        // One that is gone, suspended or another one by now wants nothing any more.
+        all.retain(|key, work| {
+            let cached = self.context.caches.automations.get(key);
+            let present = cached.as_ref().and_then(|cached| cached.good());
+            present.is_some_and(|automation| {
+                automation.metadata.uid.as_ref() == Some(&work.identity)
+                    && automation.spec.suspend != Some(true)
+            })
+        });
+        if !target.switches {
+            return Vec::new();
+        }
+        let partners = all
+            .values()
+            .filter(|work| work.plan.target == *target)
+            .cloned()
+            .collect();
+        all.extend(
+            works
+                .iter()
+                .map(|work| (work.plan.automation.clone(), work.clone())),
+        );
+        partners
     }
 
     async fn land_once(
@@ -257,7 +275,7 @@ impl Landings {
 
     /// Tells the sources of a push.
     fn tell(&self, url: &str, landing: &Landing) {
-        let Some(tip) = landing.layers.last().map(|layer| layer.commit.id()) else {
+        let Some(tip) = landing.pushed else {
             return;
         };
         let (branch, commits) = (&landing.branch, landing.layers.len());
@@ -293,6 +311,7 @@ impl Repository {
             writer: OnceLock::new(),
             turn: Arc::default(),
             waiting: Mutex::default(),
+            partners: Mutex::default(),
             last_use: Mutex::new(now),
             timeout: Mutex::new(remote.timeout),
             remote,
@@ -323,8 +342,9 @@ impl Repository {
     fn take(&self, target: &Target) -> Vec<Waiting> {
         let mut waiting = self.waiting();
         waiting.retain(|waiting| !waiting.reply.is_closed());
-        let (mut batch, rest): (Vec<_>, Vec<_>) =
-            waiting.drain(..).partition(|waiting| waiting.target == *target);
+        let (mut batch, rest): (Vec<_>, Vec<_>) = waiting
+            .drain(..)
+            .partition(|waiting| waiting.work.plan.target == *target);
         *waiting = rest;
         batch.sort_by(|a, b| a.automation.cmp(&b.automation));
         batch
@@ -338,17 +358,16 @@ impl Repository {
 /// What one of the automations in a landing is told.
 fn answer_for(index: usize, result: &Result<Landing, LandError>) -> Result<LandedWork, LandError> {
     let landing = result.as_ref().map_err(Clone::clone)?;
-    let tip = landing.layers.last().map(|layer| layer.commit.id());
     match landing.landed.get(index) {
         Some(Ok(landed)) => Ok(LandedWork {
             landed: landed.clone(),
-            checkout_head: landing.checkout_head,
-            push_head: tip.or(landing.push_head),
+            checkout_revision: landing.checkout_revision.clone(),
+            push_head: landing.pushed.or(landing.push_head),
             lost_races: landing.lost_races,
         }),
-        Some(Err(message)) => Err(LandError {
-            reason: Reason::UpdateFailed,
-            message: message.clone(),
+        Some(Err(error)) => Err(LandError {
+            reason: reason_of(error),
+            message: error.to_string(),
             diagnosis: None,
         }),
         None => Err(internal("a piece of work has no result")),
@@ -372,6 +391,15 @@ fn internal(message: &str) -> LandError {
     }
 }
 
+/// The reason of an automation whose commit was not made.
+fn reason_of(error: &StackError) -> Reason {
+    if error.is_of_commit() {
+        Reason::GitOperationFailed
+    } else {
+        Reason::UpdateFailed
+    }
+}
+
 impl From<OpenError> for LandError {
     fn from(error: OpenError) -> Self {
         Self {
@@ -391,11 +419,17 @@ impl From<WriteError> for LandError {
             WriteError::Mirror(error) => (Reason::GitOperationFailed, Some(Diagnosis::of_mirror(error))),
             WriteError::Fetch(error) => (Reason::GitOperationFailed, Some(Diagnosis::of_fetch(error))),
             WriteError::Push(error) => (Reason::GitOperationFailed, Some(Diagnosis::of_push(error))),
-            WriteError::NoBranch(_)
+            // Only people can help, so it is not tried again soon.
+            WriteError::ForeignCommit { .. } | WriteError::NotFastForward(_) => {
+                (Reason::GitOperationFailed, Some(Fault::PushRejected.into()))
+            }
+            WriteError::NoReference(_)
             | WriteError::BranchName(_)
-            | WriteError::MayNotPush
-            | WriteError::Stack(StackError::Commit(_)) => (Reason::GitOperationFailed, None),
-            WriteError::Stack(_) => (Reason::UpdateFailed, None),
+            | WriteError::CommitId { .. }
+            | WriteError::Range(_)
+            | WriteError::NoMatch(_)
+            | WriteError::MayNotPush => (Reason::GitOperationFailed, None),
+            WriteError::Stack(error) => (reason_of(error), None),
         };
         let message = match &error {
             WriteError::Mirror(_) | WriteError::BranchName(_) => {

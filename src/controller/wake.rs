@@ -21,6 +21,14 @@ pub fn is_due<K: Reconciled>(old: Option<&K>, new: Option<&K>) -> bool {
         || old.deletion_timestamp.is_some() != new.deletion_timestamp.is_some()
 }
 
+/// Whether somebody asks for a run that has not been yet.
+#[must_use]
+pub fn is_requested<K: Reconciled>(object: &K) -> bool {
+    let handled = object.status().and_then(K::last_handled);
+    let requested = requested(object.meta());
+    requested.is_some() && requested != handled
+}
+
 fn requested(meta: &k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta) -> Option<&str> {
     let annotations = meta.annotations.as_ref()?;
     annotations.get(REQUESTED_AT).map(String::as_str)

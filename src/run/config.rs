@@ -7,6 +7,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::cloud::Environment;
+use crate::committer::MessagePreset;
 use crate::scanner::TokenHost;
 
 /// A group of reconcilers, as Flux deals them out to its controllers.
@@ -28,6 +29,16 @@ impl Part {
             Self::Image => "image",
             Self::Source => "source",
             Self::Kustomize => "kustomize",
+        }
+    }
+
+    /// The controllers of Flux that do the same work.
+    #[must_use]
+    pub const fn replaced(self) -> &'static [&'static str] {
+        match self {
+            Self::Image => &["image-reflector-controller", "image-automation-controller"],
+            Self::Source => &["source-controller"],
+            Self::Kustomize => &["kustomize-controller"],
         }
     }
 }
@@ -73,6 +84,8 @@ pub struct Config {
     pub no_remote_bases: bool,
     /// How long to wait at most before a dependency is looked at again.
     pub requeue_dependency: Duration,
+    /// The message of commits whose automation has neither a template nor a preset of its own.
+    pub commit_message: MessagePreset,
     /// Token servers that may see the credentials of registries on other hosts.
     pub registry_token_hosts: Vec<TokenHost>,
     /// How SSH connections of the Git engine are made.

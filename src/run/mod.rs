@@ -465,6 +465,13 @@ fn options(config: &Config) -> Options {
         no_remote_bases: config.no_remote_bases,
         default_service_account: config.default_service_account.clone(),
         requeue_dependency: config.requeue_dependency,
+        replaced_controllers: config
+            .parts
+            .iter()
+            .flat_map(|part| part.replaced())
+            .copied()
+            .collect(),
+        commit_message: config.commit_message,
     }
 }
 

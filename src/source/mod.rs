@@ -26,7 +26,7 @@ pub use revision::{DigestAlgorithm, Revision, RevisionDigest};
 pub use server::{ServeError, serve};
 pub use storage::{Retention, Storage, StorageError};
 pub use store::{CurrentSource, SourceKey, SourceStore};
-pub use tree::{ArtifactTree, ContentId, TreeEntry, TreeError, TreeKind, UnpackLimits};
+pub use tree::{ArtifactTree, ContentId, IncludeError, TreeEntry, TreeError, TreeKind, UnpackLimits};
 
 #[cfg(test)]
 mod tests;

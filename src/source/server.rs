@@ -84,7 +84,14 @@ async fn file_response(
     let size = metadata.len();
     let tag = entity_tag(metadata);
     let text = |name: header::HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-    if text(header::IF_NONE_MATCH).is_some_and(|known| known.split(',').any(|known| known.trim() == tag)) {
+    let written = last_modified(metadata);
+    let is_known = match text(header::IF_NONE_MATCH) {
+        Some(known) => known
+            .split(',')
+            .any(|known| known.trim() == tag || known.trim() == "*"),
+        None => written.is_some() && text(header::IF_MODIFIED_SINCE) == written.as_deref(),
+    };
+    if is_known {
         return build(
             Response::builder()
                 .status(StatusCode::NOT_MODIFIED)
@@ -98,6 +105,10 @@ async fn file_response(
         .header(header::ETAG, tag)
         .header(header::ACCEPT_RANGES, "bytes")
         .header(header::CONTENT_TYPE, content_type(path));
+    let builder = match written {
+        Some(written) => builder.header(header::LAST_MODIFIED, written),
+        None => builder,
+    };
     let (builder, start, length) = match range {
         Range::Whole => (builder.status(StatusCode::OK), 0, size),
         Range::Part { start, length } => {
@@ -176,6 +187,12 @@ fn entity_tag(metadata: &Metadata) -> String {
         .unwrap_or_default()
         .as_nanos();
     format!("\"{nanoseconds:x}-{:x}\"", metadata.len())
+}
+
+/// The time of the last write as HTTP has it (RFC 9110, 5.6.7).
+fn last_modified(metadata: &Metadata) -> Option<String> {
+    let written = jiff::Timestamp::try_from(metadata.modified().ok()?).ok()?;
+    Some(written.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string())
 }
 
 fn content_type(path: &str) -> &'static str {

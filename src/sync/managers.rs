@@ -94,7 +94,7 @@ fn member<'a>(entry: &'a Value, field: &str) -> &'a str {
     entry.get(field).and_then(Value::as_str).unwrap_or_default()
 }
 
-fn is_own(entry: &Value, manager: &str) -> bool {
+pub(super) fn is_own(entry: &Value, manager: &str) -> bool {
     member(entry, "manager") == manager
         && member(entry, "operation") == "Apply"
         && member(entry, "subresource").is_empty()

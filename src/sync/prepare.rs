@@ -6,8 +6,10 @@ use bytes::Bytes;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
+use super::ignored::IgnoreRules;
 use super::normalize::normalize;
 use super::object::{Object, ObjectId};
+use super::own_controllers::replaces_us;
 use super::switches::GROUP;
 
 /// The Kustomization in whose name objects are applied.
@@ -27,6 +29,17 @@ impl Owner {
             (format!("{GROUP}/name"), self.name.as_str()),
             (format!("{GROUP}/namespace"), self.namespace.as_str()),
         ]
+    }
+
+    /// The owner whose labels an object carries.
+    #[must_use]
+    pub fn of(object: &Value) -> Option<Self> {
+        let labels = object.pointer("/metadata/labels")?;
+        let label = |name: &str| Some(labels.get(format!("{GROUP}/{name}"))?.as_str()?.to_owned());
+        Some(Self {
+            name: label("name")?,
+            namespace: label("namespace")?,
+        })
     }
 
     /// Whether an object carries the labels of this owner.
@@ -88,13 +101,21 @@ pub struct PreparedObject {
     object: Object,
     body: Bytes,
     digest: [u8; 32],
+    ignored: Vec<String>,
+    is_left_alone: bool,
 }
 
 impl PreparedObject {
     fn new(object: Object) -> Self {
         let body = Bytes::from(object.value.to_string());
         let digest = Sha256::digest(&body).into();
-        Self { object, body, digest }
+        Self {
+            object,
+            body,
+            digest,
+            ignored: Vec::new(),
+            is_left_alone: false,
+        }
     }
 
     /// The object.
@@ -109,10 +130,22 @@ impl PreparedObject {
         &self.body
     }
 
-    /// The SHA-256 of the body: two objects with the same digest are the same wish.
+    /// The SHA-256 of the body and of the ignored fields: two objects with the same digest are the same wish.
     #[must_use]
     pub fn digest(&self) -> &[u8; 32] {
         &self.digest
+    }
+
+    /// The fields that are left to others once they are there, as JSON pointers.
+    #[must_use]
+    pub fn ignored(&self) -> &[String] {
+        &self.ignored
+    }
+
+    /// Whether the object is not applied at all, and not pruned either.
+    #[must_use]
+    pub fn is_left_alone(&self) -> bool {
+        self.is_left_alone
     }
 }
 
@@ -127,6 +160,39 @@ impl Prepared {
     #[must_use]
     pub fn objects(&self) -> &[PreparedObject] {
         &self.objects
+    }
+
+    /// Leaves fields of the objects to others once they are there (`spec.ignore`).
+    #[must_use]
+    pub fn ignoring(mut self, rules: &IgnoreRules) -> Self {
+        for prepared in &mut self.objects {
+            prepared.ignored = rules.paths(&prepared.object);
+            if prepared.ignored.is_empty() {
+                continue;
+            }
+            let mut digest = Sha256::new_with_prefix(&prepared.body);
+            for path in &prepared.ignored {
+                digest.update(path.as_bytes());
+                digest.update([0]);
+            }
+            prepared.digest = digest.finalize().into();
+        }
+        self
+    }
+
+    /// Leaves the objects alone that would install one of these controllers in place of this process (see [`replaces_us`]).
+    #[must_use]
+    pub fn without_controllers(mut self, replaced: &[&str]) -> Self {
+        for prepared in &mut self.objects {
+            prepared.is_left_alone = replaces_us(&prepared.object, replaced);
+        }
+        self
+    }
+
+    /// The objects that are left alone.
+    pub fn left_alone(&self) -> impl Iterator<Item = &Object> {
+        let left = self.objects.iter().filter(|prepared| prepared.is_left_alone);
+        left.map(|prepared| &prepared.object)
     }
 
     /// Jobs that are removed some time after they have finished (`ttlSecondsAfterFinished`). That they are gone means that

@@ -7,7 +7,7 @@ use fluxbot_api::image::ImageUpdateAutomation;
 use fluxbot_api::source::GitRepository;
 
 use super::{PolicyOutcome, Step, foreign_policies, selections_for};
-use crate::committer::{self, CommitPlan, Landed, Landing, PlanDefaults, Work, Writer};
+use crate::committer::{self, CommitPlan, Landed, Landing, PlanDefaults, Target, Work, Writer};
 use crate::objects::{ObjectKey, ObjectSet, check_selector};
 
 /// What became of an automation.
@@ -78,6 +78,8 @@ pub fn plan_works(objects: &ObjectSet, outcomes: &[PolicyOutcome], defaults: &Pl
             .and_then(|()| committer::plan(automation, source, defaults).map_err(|error| error.to_string()))
             .map(|plan| Work {
                 plan,
+                // Objects of the same name in the folders of two clusters are two automations.
+                identity: format!("{key}@{}", declared.file),
                 selections: selections_for(outcomes, objects, key),
                 foreign: foreign_policies(objects, key),
                 signing_key: None,
@@ -86,9 +88,6 @@ pub fn plan_works(objects: &ObjectSet, outcomes: &[PolicyOutcome], defaults: &Pl
     }
     works
 }
-
-/// Branch to check out, branch to push, and push options.
-type PushTarget = (String, String, Vec<String>);
 
 /// Lands what was planned: the automations of one branch are stacked and pushed at once, branches one after the other.
 /// Gives what became of each automation, and of each branch.
@@ -99,18 +98,12 @@ pub async fn land(
 ) -> (Vec<AutomationOutcome>, Vec<Landing>) {
     let mut outcomes = Vec::new();
     let mut landings = Vec::new();
-    // What is pushed at once has the same branches and the same options.
-    let mut branches: BTreeMap<PushTarget, Vec<(ObjectKey, Work)>> = BTreeMap::new();
+    let mut targets: BTreeMap<Target, Vec<(ObjectKey, Work)>> = BTreeMap::new();
     for (automation, work) in works {
         match work {
             Ok(work) => {
-                let plan = &work.plan;
-                let branch = (
-                    plan.checkout_branch.clone(),
-                    plan.push_branch.clone(),
-                    plan.push_options.clone(),
-                );
-                branches.entry(branch).or_default().push((automation, work));
+                let target = work.plan.target.clone();
+                targets.entry(target).or_default().push((automation, work));
             }
             Err(reason) => outcomes.push(AutomationOutcome {
                 automation,
@@ -119,7 +112,7 @@ pub async fn land(
             }),
         }
     }
-    for ((_, branch, _), group) in branches {
+    for (target, group) in targets {
         let (keys, works): (Vec<ObjectKey>, Vec<Work>) = group.into_iter().unzip();
         let plans: Vec<CommitPlan> = works.iter().map(|work| work.plan.clone()).collect();
         let writer = Arc::clone(writer);
@@ -130,14 +123,17 @@ pub async fn land(
         };
         let results: Vec<Result<Landed, String>> = match landing {
             Ok(landing) => {
-                if !landing.layers.is_empty() {
+                if landing.pushed.is_some() {
                     watch(Step::Pushed {
-                        branch,
+                        branch: target.push_branch,
                         lost_races: landing.lost_races,
                         messages: landing.server_messages.clone(),
                     });
                 }
-                let results = landing.landed.clone();
+                let landed = landing.landed.iter().cloned();
+                let results = landed
+                    .map(|landed| landed.map_err(|error| error.to_string()))
+                    .collect();
                 landings.push(landing);
                 results
             }

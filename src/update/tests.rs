@@ -161,7 +161,7 @@ fn an_automation_writes_the_policies_of_its_namespace_that_its_selector_admits()
             "a",
             "auto",
             &format!(
-                "spec: {{interval: 1m, sourceRef: {{kind: GitRepository, name: x}}, git: {{commit: {{author: {{email: b}}}}}}{selector}}}"
+                "spec: {{interval: 1m, sourceRef: {{kind: GitRepository, name: x}}, git: {{commit: {{author: {{email: b}}}}, push: {{branch: main}}}}{selector}}}"
             ),
         )
     };

@@ -26,6 +26,9 @@ pub const BRANCH: &str = "fluxbot.io/branch";
 pub const IMAGES: &str = "fluxbot.io/images";
 /// Metadata of an event: the changed scalars, one `path:line old -> new` a line.
 pub const CHANGES: &str = "fluxbot.io/changes";
+/// Annotation of an `ImageUpdateAutomation`: the preset for the messages of its commits (`flux` or `conventional`) where
+/// `spec.git.commit.messageTemplate` is empty.
+pub const COMMIT_MESSAGE: &str = "fluxbot.io/commit-message";
 /// Label by which objects are dealt out to shards.
 pub const SHARD_KEY: &str = "sharding.fluxcd.io/key";
 
@@ -45,6 +48,10 @@ pub const FORCE: &str = "kustomize.toolkit.fluxcd.io/force";
 pub const SUBSTITUTE: &str = "kustomize.toolkit.fluxcd.io/substitute";
 /// Annotation: [`DISABLED`] keeps decryption off the object.
 pub const DECRYPT: &str = "kustomize.toolkit.fluxcd.io/decrypt";
+
+/// Annotation of a `Kustomization`: with the value `immediate`, what others change in its objects is put back at once instead of
+/// at the next interval.
+pub const DRIFT: &str = "fluxbot.io/drift";
 
 /// Label of a released object: name of the `HelmRelease` that owns it.
 pub const HELM_RELEASE_NAME: &str = "helm.toolkit.fluxcd.io/name";

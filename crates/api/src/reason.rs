@@ -90,6 +90,10 @@ string_enum! {
         NewRevision = "NewRevision",
         /// An included repository has a new revision.
         IncludeChange = "IncludeChange",
+        /// The artifact of an included repository could not be copied.
+        CopyFailure = "CopyFailure",
+        /// The stored artifact is not what it was.
+        ArtifactVerificationFailed = "ArtifactVerificationFailed",
         /// The Git server answered.
         GitOperationSucceeded = "GitOperationSucceeded",
         /// The Git repository holds no commit.

@@ -1,37 +1,15 @@
 //! Builds the overlays 1 to COUNT of a folder in one process, on all cores, with one cache, and prints how long it took.
 
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use fluxbot_kustomize::{Cache, Entry, Files, FilesError, Kind, LoadRestrictor, Options, build};
+use fluxbot_kustomize::{Cache, LoadRestrictor, Options, build};
 
-/// A folder of the disk.
-struct Disk(PathBuf);
-
-impl Files for Disk {
-    fn kind(&self, path: &str) -> Result<Option<Kind>, FilesError> {
-        Ok(std::fs::metadata(self.0.join(path)).ok().map(|found| {
-            if found.is_dir() {
-                Kind::Directory
-            } else {
-                Kind::File
-            }
-        }))
-    }
-
-    fn read(&self, path: &str) -> Result<Option<std::sync::Arc<[u8]>>, FilesError> {
-        Ok(std::fs::read(self.0.join(path)).ok().map(Into::into))
-    }
-
-    fn list(&self, _: &str) -> Result<Option<Vec<Entry>>, FilesError> {
-        Ok(None)
-    }
-}
+mod shared;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
-    let files = Disk(arguments.next().unwrap_or_default().into());
+    let files = shared::Disk(arguments.next().unwrap_or_default().into());
     let count: usize = arguments.next().unwrap_or_default().parse()?;
     let start = Instant::now();
     let (cache, next, bytes) = (Cache::new(), AtomicUsize::new(1), AtomicUsize::new(0));

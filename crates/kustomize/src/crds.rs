@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use fluxbot_yaml::Value;
+use fluxbot_yaml::{Text, Value};
 
-use crate::fields::{FieldSpec, FieldTable, Reference};
+use crate::fields::{FieldSpec, FieldTable, Path, Reference};
 
 /// Definitions that refer to each other deeper than this are those of nobody.
 const MAX_DEPTH: usize = 32;
@@ -36,7 +36,7 @@ fn schema(definition: &Value) -> Option<&Value> {
     Some(schema)
 }
 
-fn add(table: &mut FieldTable, kind: &str, document: &Value, name: &str, path: &mut Vec<String>) {
+fn add(table: &mut FieldTable, kind: &str, document: &Value, name: &str, path: &mut Vec<Text>) {
     if path.len() > MAX_DEPTH {
         return;
     }
@@ -54,9 +54,9 @@ fn add(table: &mut FieldTable, kind: &str, document: &Value, name: &str, path: &
             .map(|(key, value)| (key.to_ascii_lowercase(), value))
             .collect();
         let text = |key: &str| marks.get(key).and_then(|value| value.as_str());
-        let field = |path: &[String]| FieldSpec {
-            kind: kind.to_owned(),
-            path: path.join("/"),
+        let field = |path: &[Text]| FieldSpec {
+            kind: kind.into(),
+            path: Path::new(&join(path)),
             ..FieldSpec::default()
         };
         let put = |fields: &mut Vec<FieldSpec>| {
@@ -80,7 +80,7 @@ fn add(table: &mut FieldTable, kind: &str, document: &Value, name: &str, path: &
         ) {
             let key = text("x-kubernetes-object-ref-name-key").unwrap_or("name");
             let mut path = path.clone();
-            path.push(key.to_owned());
+            path.push(key.into());
             add_reference(table, version, target, field(&path));
         }
         if let Some(reference) = text("$ref") {
@@ -88,6 +88,11 @@ fn add(table: &mut FieldTable, kind: &str, document: &Value, name: &str, path: &
         }
         path.pop();
     }
+}
+
+fn join(path: &[Text]) -> String {
+    let names: Vec<&str> = path.iter().map(Text::as_str).collect();
+    names.join("/")
 }
 
 fn add_reference(table: &mut FieldTable, version: &str, kind: &str, field: FieldSpec) {
@@ -102,8 +107,8 @@ fn add_reference(table: &mut FieldTable, version: &str, kind: &str, field: Field
         return;
     }
     table.references.push(Reference {
-        version: version.to_owned(),
-        kind: kind.to_owned(),
+        version: version.into(),
+        kind: kind.into(),
         fields: vec![field],
         ..Reference::default()
     });

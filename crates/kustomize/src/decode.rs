@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use fluxbot_yaml::{Map, Value};
+use fluxbot_yaml::{Map, Text, Value};
 
 /// Why a value cannot be read, and where in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -142,11 +142,21 @@ impl Decode for String {
     fn decode(value: &Value, context: &mut Context) -> Result<Self, Fault> {
         match value {
             Value::Null { .. } => Ok(Self::new()),
-            Value::String(text) => Ok(text.clone()),
+            Value::String(text) => Ok(text.to_string()),
             Value::Bool(value) if !context.strict => Ok(value.to_string()),
             Value::Number(number) if !context.strict => Ok(number.value().to_string()),
             other => Err(context.mismatch(other, "string")),
         }
+    }
+}
+
+impl Decode for Text {
+    fn go_type() -> String {
+        String::go_type()
+    }
+
+    fn decode(value: &Value, context: &mut Context) -> Result<Self, Fault> {
+        String::decode(value, context).map(Self::from)
     }
 }
 
@@ -232,7 +242,7 @@ impl<T: Decode> Decode for BTreeMap<String, T> {
             Value::Null { .. } => Ok(Self::new()),
             Value::Map(fields) => fields
                 .iter()
-                .map(|(key, value)| Ok((key.clone(), T::decode(value, context)?)))
+                .map(|(key, value)| Ok((key.to_string(), T::decode(value, context)?)))
                 .collect(),
             other => Err(context.mismatch(other, &Self::go_type())),
         }

@@ -107,7 +107,7 @@ fn wrong_kind(wanted: Kind, value: &Value) -> String {
         "wrong node kind: expected {} but got {}: node contents:\n{}",
         wanted.name(),
         Kind::of(value).name(),
-        fluxbot_yaml::to_string(&value.clone().into())
+        value.to_yaml()
     )
 }
 
@@ -253,7 +253,7 @@ fn walk_field(
         }
         return walk(field, rest, create, Created::No, set);
     };
-    let field = fields.entry(name.to_owned()).or_insert_with(|| blank(rest, kind));
+    let field = fields.get_or_insert_with(name, || blank(rest, kind));
     let count = walk(field, rest, create, Created::Yes, set)?;
     Ok(count)
 }
@@ -317,7 +317,7 @@ fn walk_items(
             continue;
         }
         let found = item.get(field).map(|value| match value {
-            Value::List(_) | Value::Map(_) => fluxbot_yaml::to_string(&value.clone().into()),
+            Value::List(_) | Value::Map(_) => value.to_yaml(),
             scalar => scalar::text(scalar),
         });
         if found.is_some_and(|text| expression.is_match(text.trim())) {

@@ -2,9 +2,9 @@
 
 use std::sync::{Arc, LazyLock};
 
-use fluxbot_yaml::{Map, Reading, Value};
+use fluxbot_yaml::{Map, Reading, Text, Value};
 
-use crate::decode::{self, decoded};
+use crate::decode::{self, Context, Decode, Fault, decoded};
 use crate::field_path::split_at;
 use crate::id::Gvk;
 use crate::order;
@@ -19,14 +19,27 @@ pub(crate) fn built_in() -> Arc<FieldTable> {
     Arc::clone(&DEFAULT)
 }
 
+/// A path: keys separated by `/`; `[]` after a key says that it is a list. Copies share the keys.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Path {
+    text: Text,
+    steps: Arc<[Step]>,
+}
+
+/// A key of a path.
+#[derive(Debug, PartialEq)]
+struct Step {
+    name: Text,
+    is_list: bool,
+}
+
 decoded! {
     /// A field of the objects of a kind.
     FieldSpec "FieldSpec" {
-        group: String = "group",
-        version: String = "version",
-        kind: String = "kind",
-        /// Keys separated by `/`; `[]` after a key says that it is a list.
-        path: String = "path",
+        group: Text = "group",
+        version: Text = "version",
+        kind: Text = "kind",
+        path: Path = "path",
         /// Whether the field is created where it is missing.
         create: bool = "create",
     }
@@ -35,9 +48,9 @@ decoded! {
 decoded! {
     /// Which fields of which kinds hold the name of an object of a kind.
     Reference "NameBackReferences" {
-        group: String = "group",
-        version: String = "version",
-        kind: String = "kind",
+        group: Text = "group",
+        version: Text = "version",
+        kind: Text = "kind",
         fields: Vec<FieldSpec> = "fieldSpecs",
     }
 }
@@ -94,7 +107,7 @@ impl FieldTable {
                         group,
                         version,
                         kind,
-                        path: path.to_owned(),
+                        path: Path::new(path),
                         create: words.next() == Some("create"),
                     };
                     if section.is_empty() {
@@ -199,7 +212,7 @@ fn sort_key(gvk: &Gvk) -> (isize, String) {
 }
 
 fn selector(text: &str) -> Gvk {
-    let mut parts = text.split('|').map(str::to_owned);
+    let mut parts = text.split('|').map(Text::from);
     Gvk {
         group: parts.next().unwrap_or_default(),
         version: parts.next().unwrap_or_default(),
@@ -222,7 +235,7 @@ impl FieldSpec {
     /// A field of all kinds that is created.
     pub(crate) fn everywhere(path: &str) -> Self {
         Self {
-            path: path.to_owned(),
+            path: Path::new(path),
             create: true,
             ..Self::default()
         }
@@ -253,10 +266,10 @@ impl FieldSpec {
         create: Create,
         set: &mut dyn FnMut(&mut Value) -> Result<(), String>,
     ) -> Result<(), String> {
-        let path = split_path(&self.path);
         let create = if self.create { create } else { Create::Never };
-        visit(object, &path, create, set)
-            .map_err(|reason| format!("considering field '{}': {reason}", self.path))
+        self.path
+            .visit(object, create, set)
+            .map_err(|reason| format!("considering field '{}': {reason}", self.path.as_str()))
     }
 }
 
@@ -269,34 +282,62 @@ pub(crate) fn merge_fields(fields: &mut Vec<FieldSpec>, more: &[FieldSpec]) -> R
         {
             None => fields.push(field.clone()),
             Some(known) if known.create == field.create => {}
-            Some(_) => return Err(format!("conflicting fieldspecs for '{}'", field.path)),
+            Some(_) => return Err(format!("conflicting fieldspecs for '{}'", field.path.as_str())),
         }
     }
     Ok(())
 }
 
-/// The names of a path.
-pub(crate) fn split_path(path: &str) -> Vec<String> {
-    split_at(path, '/')
+impl Path {
+    pub(crate) fn new(text: &str) -> Self {
+        let steps = split_at(text, '/').into_iter().map(|name| Step {
+            is_list: name.ends_with("[]"),
+            name: name.strip_suffix("[]").unwrap_or(&name).into(),
+        });
+        Self {
+            text: text.into(),
+            steps: steps.collect(),
+        }
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Calls `set` for each value at the path.
+    pub(crate) fn visit(
+        &self,
+        object: &mut Value,
+        create: Create,
+        set: &mut dyn FnMut(&mut Value) -> Result<(), String>,
+    ) -> Result<(), String> {
+        walk(object, &self.steps, create, set)
+    }
 }
 
-/// Calls `set` for each value at a path.
-pub(crate) fn visit(
-    object: &mut Value,
-    path: &[String],
-    create: Create,
-    set: &mut dyn FnMut(&mut Value) -> Result<(), String>,
-) -> Result<(), String> {
-    walk(object, path, create, set)
+impl Default for Path {
+    fn default() -> Self {
+        Self::new("")
+    }
+}
+
+impl Decode for Path {
+    fn go_type() -> String {
+        String::go_type()
+    }
+
+    fn decode(value: &Value, context: &mut Context) -> Result<Self, Fault> {
+        String::decode(value, context).map(|text| Self::new(&text))
+    }
 }
 
 fn walk(
     value: &mut Value,
-    path: &[String],
+    path: &[Step],
     create: Create,
     set: &mut dyn FnMut(&mut Value) -> Result<(), String>,
 ) -> Result<(), String> {
-    let Some((name, rest)) = path.split_first() else {
+    let Some((step, rest)) = path.split_first() else {
         return set(value);
     };
     match value {
@@ -305,29 +346,25 @@ fn walk(
             .iter_mut()
             .try_for_each(|item| walk(item, path, create, set)),
         Value::Map(fields) => {
-            let plain = name.strip_suffix("[]");
-            let is_list = plain.is_some();
-            let name = plain.unwrap_or(name);
-            if name.is_empty() {
+            if step.name.is_empty() {
                 return Err("cannot set or create an empty field name".to_owned());
             }
-            let missing = match (create, is_list, rest.is_empty()) {
+            let missing = match (create, step.is_list, rest.is_empty()) {
                 (_, true, _) | (Create::Never, ..) => None,
-                (Create::Scalar, _, true) => Some(Value::String(String::new())),
+                (Create::Scalar, _, true) => Some(Value::String(Text::default())),
                 _ => Some(Value::Map(Map::new())),
             };
-            if !fields.contains_key(name) {
-                let Some(created) = missing else { return Ok(()) };
-                let field = fields.entry(name.to_owned()).or_insert(created);
-                return walk(field, rest, create, set);
-            }
-            let Some(field) = fields.get_mut(name) else {
-                return Ok(());
+            let field = match &missing {
+                Some(_) => fields.get_or_insert_with(&step.name, || Value::NULL),
+                None => match fields.get_mut(&step.name) {
+                    Some(field) => field,
+                    None => return Ok(()),
+                },
             };
             if field.is_null() {
                 match missing {
                     Some(created) => *field = created,
-                    None if is_list => *field = Value::List(Vec::new()),
+                    None if step.is_list => *field = Value::List(Vec::new()),
                     None => {}
                 }
             }

@@ -100,15 +100,13 @@ impl Last {
             labels.insert(MANAGED_BY.to_owned(), MANAGER.to_owned());
             resource.set_labels(labels);
         }
-        let mut annotations = resource.annotations();
-        annotations.retain(|key, _| {
-            !note::BUILD.contains(&key.as_str())
+        resource.keep_annotations(|key| {
+            !note::is_of_build(key)
                 && (self.origins || key != note::ORIGIN)
                 && (self.transformations || key != note::TRANSFORMATIONS)
         });
-        resource.set_annotations(annotations);
         Object {
-            value: resource.value.into(),
+            value: resource.value,
             origin: resource.origin,
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use fluxbot_yaml::{Map, Value};
+use fluxbot_yaml::{Map, Text, Value};
 
 use crate::accumulate::Target;
 use crate::kustomization::{Generator, GeneratorOptions};
@@ -103,14 +103,14 @@ pub(crate) fn one(
             Err(error) => ("data", base64_lines(error.as_bytes())),
         };
         if let Some(data) = field_map(&mut object, field) {
-            data.insert(key, Value::String(text));
+            data.insert(key, text.into());
         }
     }
     if options.immutable {
         object.insert("immutable".to_owned(), Value::Bool(true));
     }
     let origin = Origin {
-        path: target.file.clone(),
+        path: target.file.as_str().into(),
         line: 1,
     };
     let mut resource = Resource::new(Value::Map(object), origin);
@@ -118,7 +118,7 @@ pub(crate) fn one(
         resource.enable(note::NEEDS_HASH);
     }
     let behavior = Behavior::parse(&generator.behavior).name();
-    resource.set_annotation(note::BEHAVIOR, behavior.to_owned());
+    resource.set_annotation(note::BEHAVIOR, Text::new_static(behavior));
     Ok(resource)
 }
 
@@ -335,7 +335,7 @@ fn merge_data(generated: &mut Resource, old: &Resource) -> Result<(), String> {
             if !value.is_scalar() {
                 return Err(format!("stringData value for key {key:?} must be a scalar"));
             }
-            data.insert(key.clone(), base64_lines(scalar::text(value).as_bytes()));
+            data.insert(key.to_string(), base64_lines(scalar::text(value).as_bytes()));
         }
     }
     data.extend(generated.texts(&["data"]));

@@ -2,24 +2,26 @@
 
 use std::fmt;
 
+use fluxbot_yaml::Text;
+
 /// The namespace of objects that have none, which cannot be the name of one.
 pub(crate) const NO_NAMESPACE: &str = "_non_namespaceable_";
 
 /// Group, version and kind. As a selector, an empty part matches anything.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub(crate) struct Gvk {
-    pub(crate) group: String,
-    pub(crate) version: String,
-    pub(crate) kind: String,
+    pub(crate) group: Text,
+    pub(crate) version: Text,
+    pub(crate) kind: Text,
 }
 
 impl Gvk {
     pub(crate) fn new(api_version: &str, kind: &str) -> Self {
         let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
         Self {
-            group: group.to_owned(),
-            version: version.to_owned(),
-            kind: kind.to_owned(),
+            group: group.into(),
+            version: version.into(),
+            kind: kind.into(),
         }
     }
 
@@ -32,7 +34,7 @@ impl Gvk {
 
     pub(crate) fn api_version(&self) -> String {
         if self.group.is_empty() {
-            self.version.clone()
+            self.version.to_string()
         } else {
             format!("{}/{}", self.group, self.version)
         }
@@ -58,9 +60,9 @@ impl fmt::Display for Gvk {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Id {
     pub(crate) gvk: Gvk,
-    pub(crate) name: String,
+    pub(crate) name: Text,
     /// As written; empty for none.
-    pub(crate) namespace: String,
+    pub(crate) namespace: Text,
     /// Whether the kind is known to have no namespaces. Earlier identities do not know.
     pub(crate) cluster: bool,
 }
@@ -87,14 +89,17 @@ impl Id {
     }
 
     /// A key that is equal for identities of the same object.
-    pub(crate) fn key(&self) -> (Gvk, String, String) {
+    pub(crate) fn key(&self) -> Key {
         (
             self.gvk.clone(),
             self.name.clone(),
-            self.effective_namespace().to_owned(),
+            self.effective_namespace().into(),
         )
     }
 }
+
+/// What is equal for identities of the same object.
+pub(crate) type Key = (Gvk, Text, Text);
 
 impl fmt::Display for Id {
     /// As kustomize names it in its messages: `Deployment.v1.apps/web.default`.

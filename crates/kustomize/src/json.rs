@@ -97,30 +97,32 @@ pub(crate) fn quote(text: &str, out: &mut String) {
 
 /// The same value as it comes out of Go's reading of JSON: each number is a float, so that large integers lose their last digits,
 /// and each null is written.
-pub(crate) fn through_floats(value: Value) -> Value {
+pub(crate) fn through_floats(mut value: Value) -> Value {
+    pass_through_floats(&mut value);
+    value
+}
+
+fn pass_through_floats(value: &mut Value) {
     match value {
-        Value::Null { .. } => Value::Null { written: true },
+        Value::Null { written } => *written = true,
         Value::Number(number) => {
             // Integers up to here are exact.
             const EXACT: u64 = 1 << 53;
-            let value = number.value();
-            let exact = value
+            let given = number.value();
+            let exact = given
                 .as_i64()
                 .is_some_and(|number| number.unsigned_abs() <= EXACT);
-            let float = value.as_f64().filter(|_| !exact && !value.is_f64());
-            match float.and_then(|float| serde_json::from_str::<serde_json::Value>(&go_float(float)).ok()) {
-                Some(serde_json::Value::Number(rounded)) => Value::Number(rounded.into()),
-                _ => Value::Number(value.clone().into()),
-            }
+            let float = given.as_f64().filter(|_| !exact && !given.is_f64());
+            *number = match float
+                .and_then(|float| serde_json::from_str::<serde_json::Value>(&go_float(float)).ok())
+            {
+                Some(serde_json::Value::Number(rounded)) => rounded.into(),
+                _ => given.clone().into(),
+            };
         }
-        Value::List(items) => Value::List(items.into_iter().map(through_floats).collect()),
-        Value::Map(fields) => Value::Map(
-            fields
-                .into_iter()
-                .map(|(key, value)| (key, through_floats(value)))
-                .collect(),
-        ),
-        other => other,
+        Value::List(items) => items.iter_mut().for_each(pass_through_floats),
+        Value::Map(fields) => fields.values_mut().for_each(pass_through_floats),
+        Value::Bool(_) | Value::String(_) => {}
     }
 }
 

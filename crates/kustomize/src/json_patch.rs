@@ -41,7 +41,7 @@ fn operation(item: Value) -> Result<Operation, String> {
     };
     let text = |name: &str| match fields.get(name) {
         None | Some(Value::Null { .. }) => Ok(String::new()),
-        Some(Value::String(text)) => Ok(text.clone()),
+        Some(Value::String(text)) => Ok(text.to_string()),
         Some(_) => Err(format!("'{name}' of an operation of a JSON patch is a string")),
     };
     let (kind, path, from) = (text("op")?, text("path")?, text("from")?);

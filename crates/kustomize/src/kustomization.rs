@@ -216,42 +216,81 @@ decoded! {
     }
 }
 
-/// All fields of a kustomization.
-const FIELDS: [&str; 34] = [
-    "apiVersion",
-    "kind",
-    "metadata",
-    "openapi",
-    "namePrefix",
-    "nameSuffix",
-    "namespace",
-    "commonLabels",
-    "labels",
-    "commonAnnotations",
-    "patchesStrategicMerge",
-    "patchesJson6902",
-    "patches",
-    "images",
-    "imageTags",
-    "replacements",
-    "replicas",
-    "vars",
-    "sortOptions",
-    "resources",
-    "components",
-    "crds",
-    "bases",
-    "configMapGenerator",
-    "secretGenerator",
-    "helmGlobals",
-    "helmCharts",
-    "helmChartInflationGenerator",
-    "generatorOptions",
-    "configurations",
-    "generators",
-    "transformers",
-    "validators",
-    "buildMetadata",
+/// What is done with the value of a field.
+type ReadField = fn(&mut Raw, &Field<'_>) -> Result<(), BuildError>;
+
+/// All fields of a kustomization. Those that are only checked, and Helm's, stand for themselves.
+const FIELDS: [(&str, ReadField); 34] = [
+    ("apiVersion", |raw, field| field.read_into(&mut raw.api_version)),
+    ("kind", |raw, field| field.read_into(&mut raw.kind)),
+    ("metadata", |_, field| field.read::<ObjectMeta>().map(drop)),
+    ("openapi", |raw, field| field.read_into(&mut raw.read.openapi)),
+    ("namePrefix", |raw, field| {
+        field.read_into(&mut raw.read.name_prefix)
+    }),
+    ("nameSuffix", |raw, field| {
+        field.read_into(&mut raw.read.name_suffix)
+    }),
+    ("namespace", |raw, field| field.read_into(&mut raw.read.namespace)),
+    ("commonLabels", |raw, field| {
+        field.read_into(&mut raw.read.common_labels)
+    }),
+    ("labels", |raw, field| field.read_into(&mut raw.read.labels)),
+    ("commonAnnotations", |raw, field| {
+        field.read_into(&mut raw.read.common_annotations)
+    }),
+    ("patchesStrategicMerge", |raw, field| {
+        field.read_into(&mut raw.read.patches_strategic_merge)
+    }),
+    ("patchesJson6902", |raw, field| {
+        field.read_into(&mut raw.read.patches_json6902)
+    }),
+    ("patches", |raw, field| field.read_into(&mut raw.read.patches)),
+    ("images", |raw, field| field.read_into(&mut raw.read.images)),
+    ("imageTags", |raw, field| field.read_into(&mut raw.image_tags)),
+    ("replacements", |raw, field| {
+        field.read_into(&mut raw.read.replacements)
+    }),
+    ("replicas", |raw, field| field.read_into(&mut raw.read.replicas)),
+    ("vars", |raw, field| field.read_into(&mut raw.read.vars)),
+    ("sortOptions", |raw, field| {
+        field.read_into(&mut raw.read.sort_options)
+    }),
+    ("resources", |raw, field| field.read_into(&mut raw.read.resources)),
+    ("components", |raw, field| {
+        field.read_into(&mut raw.read.components)
+    }),
+    ("crds", |raw, field| field.read_into(&mut raw.read.crds)),
+    ("bases", |raw, field| field.read_into(&mut raw.bases)),
+    ("configMapGenerator", |raw, field| {
+        field.read_config_maps(&mut raw.read.config_maps)
+    }),
+    ("secretGenerator", |raw, field| {
+        field.read_into(&mut raw.read.secrets)
+    }),
+    ("helmGlobals", |_, field| {
+        field.read::<Option<HelmGlobals>>().map(drop)
+    }),
+    ("helmCharts", Raw::charts::<HelmChart>),
+    ("helmChartInflationGenerator", Raw::charts::<HelmChartArgs>),
+    ("generatorOptions", |raw, field| {
+        field.read_into(&mut raw.read.generator_options)
+    }),
+    ("configurations", |raw, field| {
+        field.read_into(&mut raw.read.configurations)
+    }),
+    ("generators", |raw, field| {
+        field.read_into(&mut raw.read.generators)
+    }),
+    ("transformers", |raw, field| {
+        field.read_into(&mut raw.read.transformers)
+    }),
+    ("validators", |raw, field| {
+        field.read_into(&mut raw.read.validators)
+    }),
+    ("buildMetadata", |raw, field| {
+        field.read_into(&mut raw.read.build_metadata)
+    }),
 ];
 
 impl Kustomization {
@@ -331,9 +370,14 @@ impl Field<'_> {
         })
     }
 
+    fn read_into<T: Decode>(&self, place: &mut T) -> Result<(), BuildError> {
+        *place = self.read()?;
+        Ok(())
+    }
+
     /// Reads generators of config maps, which have no type.
-    fn config_maps(&self) -> Result<Vec<Generator>, BuildError> {
-        let generators: Vec<Generator> = self.read()?;
+    fn read_config_maps(&self, place: &mut Vec<Generator>) -> Result<(), BuildError> {
+        self.read_into(place)?;
         let items = self.value.as_list().unwrap_or_default();
         let typed = items
             .iter()
@@ -346,7 +390,7 @@ impl Field<'_> {
                 reason: "invalid Kustomization: json: unknown field \"type\"".to_owned(),
             });
         }
-        Ok(generators)
+        Ok(())
     }
 }
 
@@ -373,8 +417,8 @@ fn line_of(node: &Node, path: &[String]) -> usize {
 
 impl Raw {
     fn field(&mut self, file: &str, name: &str, node: &Node) -> Result<(), BuildError> {
-        let known = FIELDS.iter().find(|field| field.eq_ignore_ascii_case(name));
-        let Some(&field) = known else {
+        let known = FIELDS.iter().find(|(field, _)| field.eq_ignore_ascii_case(name));
+        let Some(&(field, read)) = known else {
             return Err(BuildError::Invalid {
                 file: file.to_owned(),
                 line: node.line,
@@ -394,55 +438,11 @@ impl Raw {
             node,
             value: &value,
         };
-        let read = &mut self.read;
-        match field.name {
-            "apiVersion" => self.api_version = field.read()?,
-            "kind" => self.kind = field.read()?,
-            "metadata" => drop(field.read::<ObjectMeta>()?),
-            "openapi" => read.openapi = field.read()?,
-            "resources" => read.resources = field.read()?,
-            "bases" => self.bases = field.read()?,
-            "components" => read.components = field.read()?,
-            "crds" => read.crds = field.read()?,
-            "configurations" => read.configurations = field.read()?,
-            "namespace" => read.namespace = field.read()?,
-            "namePrefix" => read.name_prefix = field.read()?,
-            "nameSuffix" => read.name_suffix = field.read()?,
-            "commonLabels" => read.common_labels = field.read()?,
-            "labels" => read.labels = field.read()?,
-            "commonAnnotations" => read.common_annotations = field.read()?,
-            "images" => read.images = field.read()?,
-            "imageTags" => self.image_tags = field.read()?,
-            "replicas" => read.replicas = field.read()?,
-            "sortOptions" => read.sort_options = field.read()?,
-            "buildMetadata" => read.build_metadata = field.read()?,
-            _ => return self.more(&field),
-        }
-        Ok(())
+        read(self, &field)
     }
 
-    /// Patches, generators and what else makes or changes objects by configuration of its own.
-    fn more(&mut self, field: &Field<'_>) -> Result<(), BuildError> {
-        let read = &mut self.read;
-        match field.name {
-            "patchesStrategicMerge" => read.patches_strategic_merge = field.read()?,
-            "patchesJson6902" => read.patches_json6902 = field.read()?,
-            "patches" => read.patches = field.read()?,
-            "replacements" => read.replacements = field.read()?,
-            "vars" => read.vars = field.read()?,
-            "configMapGenerator" => read.config_maps = field.config_maps()?,
-            "secretGenerator" => read.secrets = field.read()?,
-            "generatorOptions" => read.generator_options = field.read()?,
-            "generators" => read.generators = field.read()?,
-            "transformers" => read.transformers = field.read()?,
-            "validators" => read.validators = field.read()?,
-            "helmGlobals" => drop(field.read::<Option<HelmGlobals>>()?),
-            "helmCharts" => read.has_helm_charts |= !field.read::<Vec<HelmChart>>()?.is_empty(),
-            "helmChartInflationGenerator" => {
-                read.has_helm_charts |= !field.read::<Vec<HelmChartArgs>>()?.is_empty();
-            }
-            _ => {}
-        }
+    fn charts<T: Decode>(&mut self, field: &Field<'_>) -> Result<(), BuildError> {
+        self.read.has_helm_charts |= !field.read::<Vec<T>>()?.is_empty();
         Ok(())
     }
 

@@ -15,7 +15,6 @@ mod fields;
 mod files;
 mod finish;
 pub mod flux;
-mod folded;
 mod generate;
 mod hash;
 mod id;
@@ -37,6 +36,7 @@ mod resources;
 mod scalar;
 mod schema;
 mod selector;
+mod shares;
 mod transformers;
 mod tree;
 mod vars;
@@ -46,7 +46,9 @@ pub use error::BuildError;
 pub use files::{Entry, Files, FilesError, Inputs, Kind, MemoryFiles};
 pub use options::{Limits, LoadRestrictor, Options, Remote, RemoteContent, RemoteError, Reorder};
 
-use serde_json::Value;
+use std::io;
+
+use fluxbot_yaml::{Text, Value};
 
 /// A Kubernetes object of a build.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,9 +63,35 @@ pub struct Object {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Origin {
     /// The file of the object, relative to the root of the tree; for a generated object the kustomization file.
-    pub path: String,
+    pub path: Text,
     /// The first line of the object in that file, from 1.
     pub line: usize,
+}
+
+impl Object {
+    /// The object as JSON has it.
+    #[must_use]
+    pub fn into_json(self) -> serde_json::Value {
+        self.value.into()
+    }
+}
+
+/// What stands between documents.
+const SEPARATOR: &str = "---\n";
+
+/// How many objects a thread writes at a time.
+const SHARE: usize = 250;
+
+/// The documents of objects.
+fn documents(objects: &[Object]) -> String {
+    let mut text = String::new();
+    for (index, object) in objects.iter().enumerate() {
+        if index > 0 {
+            text.push_str(SEPARATOR);
+        }
+        fluxbot_yaml::write_to(&object.value, &mut text);
+    }
+    text
 }
 
 /// The result of a build.
@@ -76,38 +104,48 @@ pub struct Built {
 }
 
 impl Built {
-    /// The objects as `kustomize build` prints them: YAML documents with sorted keys, separated by `---` lines.
+    /// Writes the objects as `kustomize build` prints them: YAML documents with sorted keys, separated by `---` lines.
+    ///
+    /// Many objects are turned into text by all cores, and no more of them at a time than these need.
+    pub fn write_to(&self, out: &mut dyn io::Write) -> io::Result<()> {
+        let share = if self.objects.len() > SHARE {
+            SHARE * shares::cores()
+        } else {
+            SHARE
+        };
+        let mut before = "";
+        let mut write = |text: &str| {
+            // The mark stands between documents, not behind the last.
+            out.write_all(before.as_bytes())?;
+            before = SEPARATOR;
+            out.write_all(text.as_bytes())
+        };
+        for several in self.objects.chunks(share) {
+            std::thread::scope(|scope| {
+                let mut shares = several.chunks(SHARE);
+                let first = shares.next().unwrap_or_default();
+                let others: Vec<_> = shares
+                    .map(|share| (share, scope.spawn(move || documents(share))))
+                    .collect();
+                write(&documents(first))?;
+                for (share, text) in others {
+                    write(&text.join().unwrap_or_else(|_| documents(share)))?;
+                }
+                Ok::<(), io::Error>(())
+            })?;
+        }
+        Ok(())
+    }
+
+    /// The objects as [`write_to`](Self::write_to) has them.
     #[must_use]
     pub fn to_yaml(&self) -> String {
-        /// Fewer objects are written by one thread.
-        const SHARE: usize = 500;
-        let write = |objects: &[Object]| {
-            let mut text = String::new();
-            for object in objects {
-                text.push_str(&fluxbot_yaml::to_string(&object.value));
-                text.push_str("---\n");
-            }
-            text
-        };
-        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let share = self.objects.len().div_ceil(cores).max(SHARE);
-        let mut text = std::thread::scope(|scope| {
-            let parts: Vec<_> = self
-                .objects
-                .chunks(share)
-                .skip(1)
-                .map(|objects| (objects, scope.spawn(move || write(objects))))
-                .collect();
-            let mut text = write(self.objects.get(..share).unwrap_or(&self.objects));
-            for (objects, part) in parts {
-                text.push_str(&part.join().unwrap_or_else(|_| write(objects)));
-            }
-            text
-        });
-        // The mark stands between documents, not behind the last.
-        let end = text.len().saturating_sub(4);
-        text.truncate(end);
-        text
+        let mut text = Vec::new();
+        match self.write_to(&mut text) {
+            Ok(()) => String::from_utf8(text).unwrap_or_default(),
+            // Memory takes everything.
+            Err(_) => String::new(),
+        }
     }
 
     /// The objects as `kustomize build -o FOLDER` writes them: the name of a file and its text for each.
@@ -115,18 +153,17 @@ impl Built {
     /// Names tell group, version, kind and name, and the namespace too when the objects are in several.
     #[must_use]
     pub fn to_files(&self) -> Vec<(String, String)> {
-        let field = |object: &Object, path: &str| {
-            let text = object.value.pointer(path).and_then(Value::as_str);
+        let field = |object: &Object, path: &[&str]| {
+            let text = object.value.at(path).and_then(Value::as_str);
             text.unwrap_or_default().to_lowercase()
         };
         let namespace = |object: &Object| {
             let version = object.value.get("apiVersion").and_then(Value::as_str);
             let kind = object.value.get("kind").and_then(Value::as_str);
-            let kinds = schema::Kinds::built_in();
-            if kinds.is_cluster_scoped(version.unwrap_or_default(), kind.unwrap_or_default()) {
+            if schema::is_cluster_scoped(version.unwrap_or_default(), kind.unwrap_or_default()) {
                 return None;
             }
-            let namespace = field(object, "/metadata/namespace");
+            let namespace = field(object, &["metadata", "namespace"]);
             Some(if namespace.is_empty() {
                 "default".to_owned()
             } else {
@@ -136,11 +173,11 @@ impl Built {
         let namespaces: std::collections::BTreeSet<String> =
             self.objects.iter().filter_map(namespace).collect();
         let name = |object: &Object| {
-            let kind = field(object, "/apiVersion").replace('/', "_");
+            let kind = field(object, &["apiVersion"]).replace('/', "_");
             let name = format!(
                 "{kind}_{}_{}.yaml",
-                field(object, "/kind"),
-                field(object, "/metadata/name")
+                field(object, &["kind"]),
+                field(object, &["metadata", "name"])
             );
             match namespace(object).filter(|_| namespaces.len() > 1) {
                 Some(namespace) => format!("{namespace}_{name}"),
@@ -149,7 +186,7 @@ impl Built {
         };
         self.objects
             .iter()
-            .map(|object| (name(object), fluxbot_yaml::to_string(&object.value)))
+            .map(|object| (name(object), object.value.to_yaml()))
             .collect()
     }
 }

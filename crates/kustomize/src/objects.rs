@@ -1,12 +1,13 @@
 //! From the text of a file to objects.
 
 use std::collections::VecDeque;
+use std::thread;
 
-use fluxbot_yaml::{Data, Limits, Node, Reading, Value};
+use fluxbot_yaml::{Data, Limits, Node, Reading, Text, Value};
 
 use crate::cache::{Cache, Parsed};
-use crate::folded;
 use crate::resource::Resource;
+use crate::shares::cores;
 use crate::{BuildError, Origin};
 
 /// Why a text holds no objects: the line and the reason.
@@ -25,9 +26,10 @@ pub(crate) fn read(path: &str, content: &[u8], cache: Option<&Cache>) -> Result<
         },
         None => parse(content)?,
     };
+    let path = Text::from(path);
     let resources = found.into_iter().map(|(value, line)| {
         let origin = Origin {
-            path: path.to_owned(),
+            path: path.clone(),
             line,
         };
         Resource::new(value, origin)
@@ -58,21 +60,97 @@ fn parse(content: &[u8]) -> Parsed {
         reason: "not UTF-8".to_owned(),
     })?;
     check_separators(source)?;
-    let mut found = Vec::new();
-    // The items of lists come after the other objects.
-    let mut items = VecDeque::new();
-    for document in fluxbot_yaml::documents(source, Reading::Kustomize, Limits::default()) {
+    if let Some(found) = parse_in_parts(source) {
+        return Ok(found);
+    }
+    let (mut found, mut items) = parse_part(source, Limits::default())?;
+    while let Some(node) = items.pop_front() {
+        found.extend(object(source, node, &mut items)?);
+    }
+    found.shrink_to_fit();
+    Ok(found)
+}
+
+/// Reads the documents of a text, the items of lists apart: they come after all other objects.
+fn parse_part(source: &str, limits: Limits) -> Result<(Vec<(Value, usize)>, VecDeque<Node>), Fault> {
+    let (mut found, mut items) = (Vec::new(), VecDeque::new());
+    for document in fluxbot_yaml::documents(source, Reading::Kustomize, limits) {
         let node = document.map_err(|error| Fault {
             line: error.line,
             reason: format!("MalformedYAMLError: yaml: {}", error.reason),
         })?;
         found.extend(object(source, node, &mut items)?);
     }
-    while let Some(node) = items.pop_front() {
-        found.extend(object(source, node, &mut items)?);
+    Ok((found, items))
+}
+
+/// Reads a long text by all cores, as far as that gives what reading it in one piece gives.
+///
+/// `None` where it is short, where its parts depend on each other, and where there is any fault, which is then found again.
+fn parse_in_parts(source: &str) -> Option<Vec<(Value, usize)>> {
+    /// A part of this many bytes takes some hundred times as long as starting a thread.
+    const SHARE: usize = 128 * 1024;
+    if source.len() < 2 * SHARE {
+        return None;
     }
-    found.shrink_to_fit();
-    Ok(found)
+    let count = cores().min(source.len() / SHARE);
+    if count < 2 || !is_divisible(source) {
+        return None;
+    }
+    let parts = parts(source, count);
+    let whole = Limits::default();
+    let limits = Limits {
+        nodes: whole.nodes / parts.len(),
+        aliased: whole.aliased / parts.len(),
+        ..whole
+    };
+    let read = |part: &str| {
+        parse_part(part, limits)
+            .ok()
+            .filter(|(_, items)| items.is_empty())
+    };
+    let read: Vec<Option<_>> = thread::scope(|scope| {
+        let mut parts = parts.iter();
+        let first = parts.next();
+        let others: Vec<_> = parts.map(|part| scope.spawn(move || read(part))).collect();
+        let first = first.and_then(|part| read(part));
+        let others = others.into_iter().map(|other| other.join().ok().flatten());
+        std::iter::once(first).chain(others).collect()
+    });
+    let (mut found, mut lines) = (Vec::new(), 0);
+    for (part, read) in parts.iter().zip(read) {
+        let (objects, _) = read?;
+        found.reserve_exact(objects.len());
+        found.extend(objects.into_iter().map(|(value, line)| (value, line + lines)));
+        lines += part.bytes().filter(|byte| *byte == b'\n').count();
+    }
+    Some(found)
+}
+
+/// Whether the documents of a text are independent: directives are for what follows, and lines are counted by line feeds here.
+fn is_divisible(source: &str) -> bool {
+    let has_directives = source.starts_with('%') || source.contains("\n%");
+    let other_breaks = ['\r', '\u{85}', '\u{2028}', '\u{2029}'];
+    !has_directives && !source.contains('\r') && (source.is_ascii() || !source.contains(other_breaks))
+}
+
+/// Divides a text before marks between documents: nothing that YAML has goes on behind such a line.
+fn parts(source: &str, count: usize) -> Vec<&str> {
+    let (mut parts, mut rest) = (Vec::new(), source);
+    for others in (1..count).rev() {
+        let share = rest.len() / (others + 1);
+        let mark = rest
+            .as_bytes()
+            .get(share..)
+            .and_then(|behind| behind.windows(5).position(|window| window == b"\n---\n"));
+        let Some((part, behind)) = mark.and_then(|mark| rest.split_at_checked(share + mark + 1)) else {
+            break;
+        };
+        parts.push(part);
+        rest = behind;
+    }
+    parts.push(rest);
+    parts
 }
 
 /// The object of a document; nothing when it is empty, or a list, whose items are put behind the others.
@@ -89,7 +167,7 @@ fn object(source: &str, mut node: Node, items: &mut VecDeque<Node>) -> Result<Op
     let line = node.line;
     let fault = |reason: String| Fault { line, reason };
     let text = |node: Option<&Node>| match node.map(|node| &node.data) {
-        Some(Data::String(text)) => text.clone(),
+        Some(Data::String(text)) => text.to_string(),
         Some(Data::Number(number)) => number.to_string(),
         Some(Data::Bool(value)) => value.to_string(),
         _ => String::new(),
@@ -107,7 +185,6 @@ fn object(source: &str, mut node: Node, items: &mut VecDeque<Node>) -> Result<Op
     if name.is_empty() && !kind.ends_with("List") {
         return Err(fault(format!("missing metadata.name in object {kind}")));
     }
-    folded::rewrite(source, &mut node);
     spell_annotations(source, &mut node);
     let value = node.into_value();
     if !matches!(
@@ -154,12 +231,10 @@ fn spell_annotations(text: &str, object: &mut Node) {
         let Some(written) = text.get(node.span.clone()) else {
             continue;
         };
+        // A number tells itself how it was written.
         let is_plain = !written.starts_with(['"', '\'', '|', '>', '!', '&', '*']);
-        if is_plain
-            && matches!(node.data, Data::Bool(_) | Data::Number(_) | Data::String(_))
-            && !written.contains('\n')
-        {
-            node.data = Data::String(written.to_owned());
+        if is_plain && matches!(node.data, Data::Bool(_) | Data::String(_)) && !written.contains('\n') {
+            node.data = Data::String(written.into());
         }
     }
 }
@@ -174,5 +249,51 @@ fn take_items(node: &mut Node) -> Option<Vec<Node>> {
         Data::List(items) => Some(items),
         Data::Null { .. } => Some(Vec::new()),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn documents(count: usize, extra: &str) -> String {
+        let document = |number: usize| {
+            format!(
+                "# {number}\nkind: A\nmetadata:\n  name: n{number}\n{}---\n",
+                "# rest\n".repeat(number % 7)
+            )
+        };
+        let text: String = (0..count).map(document).collect();
+        format!("{text}{extra}")
+    }
+
+    #[test]
+    fn a_text_read_in_parts_gives_the_same_objects_and_lines() {
+        let text = documents(8_000, "kind: B\nmetadata: {name: last}\n");
+        let whole = parse_part(&text, Limits::default()).unwrap().0;
+        assert_eq!(whole.len(), 8_001);
+        for count in [1, 2, 3, 7, 64] {
+            let parts = parts(&text, count);
+            assert_eq!((parts.len(), parts.concat() == text), (count, true));
+        }
+        assert_eq!(parse_in_parts(&text), (cores() > 1).then_some(whole));
+    }
+
+    #[test]
+    fn a_fault_is_that_of_the_whole_text() {
+        let text = documents(8_000, "kind: B\nmetadata: {name: last\n");
+        assert_eq!(parse_in_parts(&text), None);
+        // The end of the text is where something is missing.
+        assert_eq!(parse(text.as_bytes()).unwrap_err().line, text.lines().count() + 1);
+    }
+
+    #[test]
+    fn parts_that_depend_on_each_other_are_read_together() {
+        let list = documents(8_000, "kind: List\nitems: [{kind: B, metadata: {name: b}}]\n");
+        assert_eq!(parse_in_parts(&list), None);
+        assert_eq!(parse(list.as_bytes()).unwrap().len(), 8_001);
+        for text in ["%YAML 1.1\n---\na: b\n", "a: b\r\n", "a: \u{85}b"] {
+            assert!(!is_divisible(text), "{text:?}");
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
-use crate::id::Id;
+use crate::id::{Gvk, Id};
 use crate::kustomization::SortOptions;
 use crate::options::Reorder;
 use crate::resource::Resource;
@@ -93,28 +93,30 @@ pub(crate) fn sort(
 }
 
 fn compare(one: &Id, other: &Id) -> Ordering {
-    let or = |text: &str, other: &'static str| {
-        if text.is_empty() {
-            other.to_owned()
-        } else {
-            text.to_owned()
-        }
-    };
     if one.gvk != other.gvk {
-        let key = |id: &Id| {
-            format!(
-                "{}_{}_{}",
-                or(&id.gvk.group, "~G"),
-                or(&id.gvk.version, "~V"),
-                or(&id.gvk.kind, "~K")
-            )
-        };
         let core_namespaces = one.gvk.kind == "Namespace"
             && other.gvk.kind == "Namespace"
             && (one.gvk.group.is_empty() || other.gvk.group.is_empty());
-        let order = key(one).cmp(&key(other));
+        let order = kind_key(one).cmp(kind_key(other));
         return if core_namespaces { order.reverse() } else { order };
     }
-    let key = |id: &Id| format!("{}|{}", or(&id.namespace, "~X"), or(&id.name, "~N"));
-    key(one).cmp(&key(other))
+    name_key(one).cmp(name_key(other))
+}
+
+fn or<'t>(text: &'t str, other: &'static str) -> &'t str {
+    if text.is_empty() { other } else { text }
+}
+
+/// The bytes of parts, one after the other.
+fn joined<const N: usize>(parts: [&str; N]) -> impl Iterator<Item = u8> {
+    parts.into_iter().flat_map(str::bytes)
+}
+
+fn kind_key(id: &Id) -> impl Iterator<Item = u8> {
+    let Gvk { group, version, kind } = &id.gvk;
+    joined([or(group, "~G"), "_", or(version, "~V"), "_", or(kind, "~K")])
+}
+
+fn name_key(id: &Id) -> impl Iterator<Item = u8> {
+    joined([or(&id.namespace, "~X"), "|", or(&id.name, "~N")])
 }

@@ -114,7 +114,7 @@ impl<'c> Configured<'c> {
 }
 
 fn line(indent: usize, key: &str, text: &str, out: &mut String) {
-    let written = fluxbot_yaml::to_string(&serde_json::Value::String(text.to_owned()));
+    let written = Value::from(text).to_yaml();
     // Writing to a string cannot fail.
     let _ = write!(out, "{:indent$}{key}: {written}", "");
 }

@@ -345,6 +345,7 @@ fn patch_one(resource: &mut Resource, operations: &[Operation], remembers: bool)
         let origin = &resource.origin;
         format!("{id} ({}:{}): {reason}", origin.path, origin.line)
     })?;
+    resource.spell_floats();
     let mut annotations = resource.annotations();
     annotations.extend(kept);
     resource.set_annotations(annotations);

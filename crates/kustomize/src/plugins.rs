@@ -11,7 +11,7 @@ use crate::generate;
 use crate::hash;
 use crate::kustomization::{Generator, Image, ObjectMeta, Patch, ReplacementEntry, Replica};
 use crate::objects;
-use crate::origin::{Configured, Place};
+use crate::origin::Place;
 use crate::patch;
 use crate::resource::Resource;
 use crate::resources::ResourceList;
@@ -124,6 +124,9 @@ impl Transformer for Hash {
     }
 }
 
+/// A transformer, or what is wrong with its configuration.
+type Configured = Result<Box<dyn Transformer>, BuildError>;
+
 /// A plugin while it is configured.
 struct Plugin<'p> {
     tree: &'p Tree<'p>,
@@ -134,7 +137,7 @@ struct Plugin<'p> {
 /// The annotation of what a plugin makes or changes, where origins are wanted.
 pub(crate) fn origin(configuration: &Resource) -> Option<String> {
     let place = Place::of(configuration)?;
-    Some(place.configured_here(&Configured {
+    Some(place.configured_here(&crate::origin::Configured {
         api_version: &configuration.api_version(),
         kind: &configuration.kind(),
         name: &configuration.name(),
@@ -215,6 +218,26 @@ pub(crate) fn transformer(
 }
 
 impl Plugin<'_> {
+    /// The transformers that are built in.
+    const TRANSFORMERS: [(&'static str, fn(&Self) -> Configured); 14] = [
+        ("AnnotationsTransformer", Self::annotations),
+        ("HashTransformer", |_| Ok(Box::new(Hash))),
+        ("ImageTagTransformer", Self::images),
+        ("LabelTransformer", Self::labels),
+        ("NamespaceTransformer", Self::namespace),
+        ("PatchJson6902Transformer", Self::json_patch),
+        ("PatchStrategicMergeTransformer", Self::strategic_merge),
+        ("PatchTransformer", Self::patch),
+        ("PrefixSuffixTransformer", |plugin| {
+            plugin.affixes(&[Affix::Prefix, Affix::Suffix])
+        }),
+        ("PrefixTransformer", |plugin| plugin.affixes(&[Affix::Prefix])),
+        ("ReplacementTransformer", Self::replacements),
+        ("ReplicaCountTransformer", Self::replicas),
+        ("SuffixTransformer", |plugin| plugin.affixes(&[Affix::Suffix])),
+        ("ValueAddTransformer", Self::value_add),
+    ];
+
     fn fail(&self, reason: impl std::fmt::Display) -> BuildError {
         let origin = &self.configuration.origin;
         BuildError::at(
@@ -239,82 +262,91 @@ impl Plugin<'_> {
     /// The transformer, or nothing when it is none that is built in.
     fn transformer(&self) -> Result<Option<Box<dyn Transformer>>, BuildError> {
         let kind = self.configuration.kind();
-        Ok(Some(match kind.as_ref() {
-            "AnnotationsTransformer" | "LabelTransformer" => {
-                let read: EntriesConfig = self.read()?;
-                let pairs = if kind == "LabelTransformer" {
-                    read.labels
-                } else {
-                    read.annotations
-                };
-                Box::new(Entries {
-                    pairs,
-                    fields: read.fields,
-                })
-            }
-            "HashTransformer" => Box::new(Hash),
-            "ImageTagTransformer" => {
-                let read: ImageConfig = self.read()?;
-                Box::new(Images::new(read.image, read.fields))
-            }
-            "NamespaceTransformer" => {
-                let read: NamespaceConfig = self.read()?;
-                Box::new(Namespace {
-                    name: read.metadata.namespace,
-                    fields: read.fields,
-                    unset_only: read.unset_only,
-                    subjects: Subjects::parse(&read.subjects).map_err(|reason| self.configured(&reason))?,
-                })
-            }
-            "PrefixTransformer" => Box::new(self.name(Affix::Prefix)?),
-            "SuffixTransformer" => Box::new(self.name(Affix::Suffix)?),
-            "PrefixSuffixTransformer" => Box::new(All(vec![
-                Box::new(self.name(Affix::Prefix)?),
-                Box::new(self.name(Affix::Suffix)?),
-            ])),
-            "ReplicaCountTransformer" => {
-                let read: ReplicaConfig = self.read()?;
-                Box::new(Replicas {
-                    replica: read.replica,
-                    fields: read.fields,
-                })
-            }
-            "ReplacementTransformer" => {
-                let read: ReplacementConfig = self.read()?;
-                Box::new(Replacements::load(self.tree, self.target, &read.replacements)?)
-            }
-            "ValueAddTransformer" => Box::new(self.value_add()?),
-            _ => return self.patch(&kind),
+        let known = Self::TRANSFORMERS.iter().find(|(name, _)| *name == kind);
+        known.map(|(_, configure)| configure(self)).transpose()
+    }
+
+    fn labels(&self) -> Configured {
+        let EntriesConfig { labels, fields, .. } = self.read()?;
+        Ok(Box::new(Entries {
+            pairs: labels,
+            fields,
         }))
     }
 
-    fn patch(&self, kind: &str) -> Result<Option<Box<dyn Transformer>>, BuildError> {
-        Ok(Some(match kind {
-            "PatchTransformer" => Box::new(patch::any(self.tree, self.target, &self.read::<Patch>()?)?),
-            "PatchJson6902Transformer" => {
-                let read: JsonPatchConfig = self.read()?;
-                let entry = Patch {
-                    path: read.path,
-                    inline: read.operations,
-                    target: read.target,
-                    options: None,
-                };
-                Box::new(patch::json6902(self.tree, self.target, &entry)?)
-            }
-            "PatchStrategicMergeTransformer" => {
-                let read: MergeConfig = self.read()?;
-                if read.paths.is_empty() && read.patches.is_empty() {
-                    return Err(self.configured("empty file path and empty patch content"));
-                }
-                Box::new(patch::strategic_merge(
-                    self.tree,
-                    self.target,
-                    &read.paths,
-                    &read.patches,
-                )?)
-            }
-            _ => return Ok(None),
+    fn annotations(&self) -> Configured {
+        let EntriesConfig {
+            annotations, fields, ..
+        } = self.read()?;
+        Ok(Box::new(Entries {
+            pairs: annotations,
+            fields,
         }))
+    }
+
+    fn images(&self) -> Configured {
+        let ImageConfig { image, fields } = self.read()?;
+        Ok(Box::new(Images::new(image, fields)))
+    }
+
+    fn replicas(&self) -> Configured {
+        let ReplicaConfig { replica, fields } = self.read()?;
+        Ok(Box::new(Replicas { replica, fields }))
+    }
+
+    fn replacements(&self) -> Configured {
+        let ReplacementConfig { replacements } = self.read()?;
+        Ok(Box::new(Replacements::load(
+            self.tree,
+            self.target,
+            &replacements,
+        )?))
+    }
+
+    fn namespace(&self) -> Configured {
+        let read: NamespaceConfig = self.read()?;
+        Ok(Box::new(Namespace {
+            name: read.metadata.namespace,
+            fields: read.fields,
+            unset_only: read.unset_only,
+            subjects: Subjects::parse(&read.subjects).map_err(|reason| self.configured(&reason))?,
+        }))
+    }
+
+    fn affixes(&self, affixes: &[Affix]) -> Configured {
+        let mut all: Vec<Box<dyn Transformer>> = Vec::new();
+        for affix in affixes {
+            all.push(Box::new(self.name(*affix)?));
+        }
+        Ok(Box::new(All(all)))
+    }
+
+    fn patch(&self) -> Configured {
+        Ok(Box::new(patch::any(
+            self.tree,
+            self.target,
+            &self.read::<Patch>()?,
+        )?))
+    }
+
+    fn json_patch(&self) -> Configured {
+        let read: JsonPatchConfig = self.read()?;
+        let entry = Patch {
+            path: read.path,
+            inline: read.operations,
+            target: read.target,
+            options: None,
+        };
+        Ok(Box::new(patch::json6902(self.tree, self.target, &entry)?))
+    }
+
+    fn strategic_merge(&self) -> Configured {
+        let read: MergeConfig = self.read()?;
+        if read.paths.is_empty() && read.patches.is_empty() {
+            return Err(self.configured("empty file path and empty patch content"));
+        }
+        let merge = patch::strategic_merge(self.tree, self.target, &read.paths, &read.patches)?;
+        Ok(Box::new(merge))
     }
 
     fn name(&self, affix: Affix) -> Result<Name, BuildError> {
@@ -332,7 +364,7 @@ impl Plugin<'_> {
         })
     }
 
-    fn value_add(&self) -> Result<ValueAdd, BuildError> {
+    fn value_add(&self) -> Configured {
         let read: ValueAddConfig = self.read()?;
         let value = match read.value.trim() {
             "" => self.target.root.rsplit('/').next().unwrap_or_default(),
@@ -363,7 +395,7 @@ impl Plugin<'_> {
                 )));
             }
         }
-        Ok(ValueAdd { value, places })
+        Ok(Box::new(ValueAdd { value, places }))
     }
 
     /// The service account of a cloud's identity.
@@ -398,7 +430,7 @@ impl Plugin<'_> {
             ("metadata".to_owned(), Value::Map(metadata)),
         ]));
         let origin = Origin {
-            path: self.target.file.clone(),
+            path: self.target.file.as_str().into(),
             line: 1,
         };
         Ok(Resource::new(value, origin))

@@ -2,19 +2,20 @@
 
 use std::collections::HashMap;
 
-use fluxbot_yaml::Value;
+use fluxbot_yaml::{Text, Value};
 
-use crate::fields::{Create, FieldSpec, Reference, split_path, visit};
+use crate::fields::{Create, FieldSpec, Reference};
 use crate::id::{Gvk, Id};
 use crate::resource::{Resource, note, set_text};
 use crate::scalar;
+use crate::shares::in_shares;
 
 /// What the search for a name needs to know of an object.
 struct Candidate {
     id: Id,
-    previous: Vec<Id>,
-    prefixes: Vec<String>,
-    suffixes: Vec<String>,
+    previous: Box<[Id]>,
+    prefixes: Box<[Text]>,
+    suffixes: Box<[Text]>,
 }
 
 /// The fields that hold names, by the kind of the objects that have them.
@@ -30,7 +31,6 @@ struct Field<'t> {
     order: usize,
     target: Gvk,
     spec: &'t FieldSpec,
-    path: Vec<String>,
 }
 
 impl<'t> Fields<'t> {
@@ -46,7 +46,6 @@ impl<'t> Fields<'t> {
                     order,
                     target: reference.target(),
                     spec,
-                    path: split_path(&spec.path),
                 };
                 order += 1;
                 if spec.kind.is_empty() {
@@ -94,42 +93,40 @@ pub(crate) fn update(resources: &mut [Resource], references: &[Reference]) -> Re
         by_namespace.entry(namespace).or_default().push(index);
     }
     let fields = Fields::new(references);
-    for (index, resource) in resources.iter_mut().enumerate() {
-        let Some(own) = candidates.get(index) else {
-            continue;
-        };
-        // The fields are those of the kind of the file, whatever a patch has made of it.
-        let original = own.previous.first().unwrap_or(&own.id);
-        let scope = Scope {
-            referrer: own,
-            binding_namespaces: binding_namespaces(resource),
-            role: role_reference(&resource.value),
-            candidates: &candidates,
-            by_name: &by_name,
-            by_namespace: &by_namespace,
-        };
-        for field in fields.of(&original.gvk) {
-            let mut set = |value: &mut Value| scope.set(value, &field.target, &field.spec.path);
-            visit(&mut resource.value, &field.path, Create::Never, &mut set).map_err(|reason| {
-                let text = format!(
-                    "updating name reference in '{path}' field of '{}': considering field '{path}': {reason}",
-                    own.id,
-                    path = field.spec.path
-                );
-                (index, text)
-            })?;
+    in_shares(resources, |first, resources| {
+        let (mut kind, mut fields_of_kind) = (None, Vec::new());
+        for (resource, (index, own)) in resources
+            .iter_mut()
+            .zip(candidates.iter().enumerate().skip(first))
+        {
+            // The fields are those of the kind of the file, whatever a patch has made of it.
+            let original = own.previous.first().unwrap_or(&own.id);
+            if kind != Some(&original.gvk) {
+                (kind, fields_of_kind) = (Some(&original.gvk), fields.of(&original.gvk));
+            }
+            let scope = Scope {
+                referrer: own,
+                binding_namespaces: binding_namespaces(resource),
+                role: role_reference(&resource.value),
+                candidates: &candidates,
+                by_name: &by_name,
+                by_namespace: &by_namespace,
+            };
+            scope
+                .update(resource, &fields_of_kind)
+                .map_err(|reason| (index, reason))?;
         }
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
 impl Candidate {
     fn of(resource: &Resource) -> Self {
         Self {
             id: resource.id(),
-            previous: resource.previous_ids(),
-            prefixes: resource.notes(note::PREFIXES),
-            suffixes: resource.notes(note::SUFFIXES),
+            previous: resource.previous_ids().into(),
+            prefixes: resource.notes(note::PREFIXES).into(),
+            suffixes: resource.notes(note::SUFFIXES).into(),
         }
     }
 
@@ -139,7 +136,7 @@ impl Candidate {
 }
 
 /// The namespaces of the service accounts of a `RoleBinding`, which may be others than its own.
-fn binding_namespaces(resource: &Resource) -> Vec<String> {
+fn binding_namespaces(resource: &Resource) -> Vec<Text> {
     if resource.kind() != "RoleBinding" {
         return Vec::new();
     }
@@ -152,21 +149,17 @@ fn binding_namespaces(resource: &Resource) -> Vec<String> {
         .iter()
         .filter(|subject| subject.get("kind").and_then(Value::as_str) == Some("ServiceAccount"));
     accounts
-        .filter_map(|subject| subject.get("namespace")?.as_str().map(str::to_owned))
+        .filter_map(|subject| subject.get("namespace")?.as_str().map(Text::from))
         .collect()
 }
 
 /// What the role of a binding must be.
 fn role_reference(value: &Value) -> Option<Gvk> {
-    let text = |name| {
-        value
-            .at(&["roleRef", name])
-            .and_then(Value::text)
-            .map(std::borrow::Cow::into_owned)
-    };
+    let reference = value.get("roleRef")?;
+    let text = |name| reference.get(name).and_then(Value::text).map(Text::from);
     Some(Gvk {
         group: text("apiGroup")?,
-        version: String::new(),
+        version: Text::default(),
         kind: text("kind")?,
     })
 }
@@ -174,7 +167,7 @@ fn role_reference(value: &Value) -> Option<Gvk> {
 /// What a referrer can refer to.
 struct Scope<'c> {
     referrer: &'c Candidate,
-    binding_namespaces: Vec<String>,
+    binding_namespaces: Vec<Text>,
     role: Option<Gvk>,
     candidates: &'c [Candidate],
     by_name: &'c HashMap<&'c str, Vec<usize>>,
@@ -183,6 +176,20 @@ struct Scope<'c> {
 }
 
 impl Scope<'_> {
+    /// Updates the names in an object.
+    fn update(&self, resource: &mut Resource, fields: &[&Field<'_>]) -> Result<(), String> {
+        for field in fields {
+            let path = field.spec.path.as_str();
+            let mut set = |value: &mut Value| self.set(value, &field.target, path);
+            let result = field.spec.visit(&mut resource.value, Create::Never, &mut set);
+            result.map_err(|reason| {
+                let id = &self.referrer.id;
+                format!("updating name reference in '{path}' field of '{id}': {reason}")
+            })?;
+        }
+        Ok(())
+    }
+
     fn set(&self, value: &mut Value, target: &Gvk, path: &str) -> Result<(), String> {
         match value {
             Value::Null { .. } => Ok(()),
@@ -193,7 +200,7 @@ impl Scope<'_> {
             }),
             Value::Map(_) => self.set_map(value, target, path),
             scalar => {
-                let old = scalar.text().unwrap_or_default().into_owned();
+                let old = Text::from(scalar.text().unwrap_or_default());
                 if let Some(found) = self.select(&old, target, path, None, false)?
                     && found.id.name != old
                 {
@@ -206,15 +213,9 @@ impl Scope<'_> {
 
     /// A map that holds a name, and perhaps a namespace.
     fn set_map(&self, value: &mut Value, target: &Gvk, path: &str) -> Result<(), String> {
-        let old = value
-            .get("name")
-            .and_then(Value::text)
-            .map(std::borrow::Cow::into_owned);
+        let old = value.get("name").and_then(Value::text).map(Text::from);
         let old = old.ok_or_else(|| "path config error; no 'name' field in node".to_owned())?;
-        let namespace = value
-            .get("namespace")
-            .and_then(Value::text)
-            .map(std::borrow::Cow::into_owned);
+        let namespace = value.get("namespace").and_then(Value::text).map(Text::from);
         let Some(found) = self.select(&old, target, path, namespace.as_deref(), true)? else {
             return Ok(());
         };
@@ -304,7 +305,7 @@ impl Scope<'_> {
 
     /// Whether both objects got their prefixes and suffixes from the same kustomizations.
     fn same_affixes(&self, other: &Candidate, empty_fits: bool) -> bool {
-        let same = |one: &[String], other: &[String]| {
+        let same = |one: &[Text], other: &[Text]| {
             (empty_fits && (one.is_empty() || other.is_empty())) || same_ending(one, other)
         };
         same(&self.referrer.prefixes, &other.prefixes) && same(&self.referrer.suffixes, &other.suffixes)
@@ -312,7 +313,7 @@ impl Scope<'_> {
 }
 
 /// Whether the shorter list ends the longer one. An empty list ends only an empty one.
-fn same_ending(one: &[String], other: &[String]) -> bool {
+fn same_ending(one: &[Text], other: &[Text]) -> bool {
     let (short, long) = if one.len() > other.len() {
         (other, one)
     } else {

@@ -68,12 +68,12 @@ impl Source {
     fn id(&self) -> Id {
         Id {
             gvk: Gvk {
-                group: self.group.clone(),
-                version: self.version.clone(),
-                kind: self.kind.clone(),
+                group: self.group.as_str().into(),
+                version: self.version.as_str().into(),
+                kind: self.kind.as_str().into(),
             },
-            name: self.name.clone(),
-            namespace: self.namespace.clone(),
+            name: self.name.as_str().into(),
+            namespace: self.namespace.as_str().into(),
             cluster: false,
         }
     }
@@ -144,7 +144,7 @@ impl Source {
         })?;
         // The type stays that of the whole, which matters only where the value takes the place of a list or a map.
         Ok(match found {
-            Value::String(_) => Value::String(part.to_owned()),
+            Value::String(_) => part.into(),
             _ => scalar::plain(part),
         })
     }
@@ -285,12 +285,16 @@ impl Target {
             let found = field_path::look_up(object, parts.get(..place)?).ok()??;
             found.is_scalar().then(|| (place, found.clone()))
         })?;
-        let text = match &old {
-            Value::Null { .. } => return None,
-            old => scalar::text(old),
-        };
+        let text = scalar::text(&old);
         let mut inner = field_path::parse(&text).ok()?;
         let create = self.creates().then(|| Kind::of(&source.value));
+        if inner.is_null() && create.is_some() && !text.is_empty() {
+            // As the original has it, a value that is created below a null is lost, whether the null is one or a text.
+            return Some(());
+        }
+        if old.is_null() || text.is_empty() {
+            return None;
+        }
         let mut set = |value: &mut Value, created: Created| self.set(source, value, created);
         let found = field_path::visit(&mut inner, parts.get(place..)?, create, &mut set).ok()?;
         if found == 0 {
@@ -332,6 +336,7 @@ impl Target {
         }
         *target = match (&*target, created) {
             (target, Created::No) if target.is_scalar() => scalar::retyped(target, &text)?,
+            (target, Created::Yes) if target.is_scalar() && text.is_empty() => "".into(),
             (target, Created::Yes) if target.is_scalar() => scalar::plain(&text),
             _ => source.value.clone(),
         };
@@ -342,7 +347,7 @@ impl Target {
 /// A changed text in the form that it had: JSON, in lines or not, or YAML.
 fn rewritten(value: &Value, old: &str) -> String {
     if !old.trim_start().starts_with(['{', '[']) {
-        return fluxbot_yaml::to_string(&value.clone().into()).trim().to_owned();
+        return value.to_yaml().trim().to_owned();
     }
     if old.contains('\n') && old.contains("  ") {
         return json::pretty(value);

@@ -5,12 +5,12 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use fluxbot_yaml::{Map, Value};
+use fluxbot_yaml::{Map, Text, Value};
 
 use crate::Origin;
 use crate::id::{Gvk, Id};
 use crate::scalar;
-use crate::schema::Kinds;
+use crate::schema::{self, Kinds};
 
 /// The annotations that the build uses and removes at the end.
 pub(crate) mod note {
@@ -52,6 +52,11 @@ pub(crate) mod note {
         "config.k8s.io/id",
         HELM_GENERATED,
     ];
+
+    /// Whether the annotation leaves with the build.
+    pub(crate) fn is_of_build(key: &str) -> bool {
+        key.contains("config.k") && BUILD.contains(&key)
+    }
 
     /// Whether a JSON patch leaves the annotation alone.
     pub(crate) fn survives_patches(key: &str) -> bool {
@@ -113,17 +118,16 @@ impl Resource {
         Gvk::new(&self.api_version(), &self.kind())
     }
 
-    fn kinds(&self) -> &Kinds {
-        self.kinds.as_deref().unwrap_or_else(|| Kinds::built_in())
-    }
-
     /// The current identity.
     pub(crate) fn id(&self) -> Id {
         Id {
-            cluster: self.kinds().is_cluster_scoped(&self.api_version(), &self.kind()),
+            cluster: match &self.kinds {
+                Some(kinds) => kinds.is_cluster_scoped(&self.api_version(), &self.kind()),
+                None => schema::is_cluster_scoped(&self.api_version(), &self.kind()),
+            },
             gvk: self.gvk(),
-            name: self.name().into_owned(),
-            namespace: self.namespace().into_owned(),
+            name: self.name().into(),
+            namespace: self.namespace().into(),
         }
     }
 
@@ -141,11 +145,11 @@ impl Resource {
             .zip(kinds.split(','))
             .map(|((name, namespace), kind)| Id {
                 gvk: Gvk {
-                    kind: kind.to_owned(),
+                    kind: kind.into(),
                     ..gvk.clone()
                 },
-                name: name.to_owned(),
-                namespace: namespace.to_owned(),
+                name: name.into(),
+                namespace: namespace.into(),
                 cluster: false,
             })
             .collect()
@@ -168,9 +172,9 @@ impl Resource {
     }
 
     /// The names that the object has or had.
-    pub(crate) fn ever_names(&self) -> Vec<String> {
+    pub(crate) fn ever_names(&self) -> Vec<Text> {
         let mut names = self.notes(note::PREVIOUS_NAMES);
-        names.push(self.name().into_owned());
+        names.push(self.name().into());
         names.sort_unstable();
         names.dedup();
         names
@@ -193,21 +197,21 @@ impl Resource {
     }
 
     /// Adds to an annotation that is a list. Nothing is not added.
-    pub(crate) fn append_note(&mut self, key: &str, text: &str) {
+    pub(crate) fn append_note(&mut self, key: &'static str, text: &str) {
         if text.is_empty() {
             return;
         }
         let joined = match self.annotation(key) {
-            Some(list) => format!("{list},{text}"),
-            None => text.to_owned(),
+            Some(list) => Text::from(format!("{list},{text}")),
+            None => text.into(),
         };
         self.set_annotation(key, joined);
     }
 
     /// The items of an annotation that is a list.
-    pub(crate) fn notes(&self, key: &str) -> Vec<String> {
+    pub(crate) fn notes(&self, key: &str) -> Vec<Text> {
         let list = self.annotation(key);
-        list.map(|list| list.split(',').map(str::to_owned).collect())
+        list.map(|list| list.split(',').map(Text::from).collect())
             .unwrap_or_default()
     }
 
@@ -254,7 +258,7 @@ impl Resource {
         fields
             .into_iter()
             .flatten()
-            .map(|(key, value)| (key.clone(), scalar::text(value)))
+            .map(|(key, value)| (key.to_string(), scalar::text(value)))
             .collect()
     }
 
@@ -276,12 +280,12 @@ impl Resource {
         Some(value.text().unwrap_or_default())
     }
 
-    pub(crate) fn set_annotation(&mut self, key: &str, text: String) {
+    pub(crate) fn set_annotation(&mut self, key: &'static str, text: Text) {
         if let Some(annotations) = self
             .metadata()
             .and_then(|metadata| field_map(metadata, "annotations"))
         {
-            annotations.insert(key.to_owned(), Value::String(text));
+            annotations.insert(Text::new_static(key), Value::String(text));
         }
     }
 
@@ -301,10 +305,44 @@ impl Resource {
     }
 
     /// Switches something on. As the original does it, all annotations become strings.
-    pub(crate) fn enable(&mut self, key: &str) {
+    pub(crate) fn enable(&mut self, key: &'static str) {
         let mut annotations = self.annotations();
         annotations.insert(key.to_owned(), note::ENABLED.to_owned());
         self.set_annotations(annotations);
+    }
+
+    /// Writes annotations that are numbers as Go writes floats, which they are behind a JSON patch: `1000000` is `1e+06`.
+    pub(crate) fn spell_floats(&mut self) {
+        let metadata = self.value.get_mut("metadata");
+        let Some(Value::Map(annotations)) = metadata.and_then(|metadata| metadata.get_mut("annotations"))
+        else {
+            return;
+        };
+        for value in annotations.values_mut() {
+            let Value::Number(number) = value else { continue };
+            let float = number.value().as_f64().and_then(serde_json::Number::from_f64);
+            if let Some(float) = float {
+                *value = Value::Number(float.into()).to_yaml().trim_end().into();
+            }
+        }
+    }
+
+    /// Takes all annotations that are not `wanted`; the others become strings. Without any the field goes.
+    pub(crate) fn keep_annotations(&mut self, wanted: impl Fn(&str) -> bool) {
+        let Some(metadata) = self.metadata() else { return };
+        let Some(Value::Map(annotations)) = metadata.get_mut("annotations") else {
+            metadata.remove("annotations");
+            return;
+        };
+        annotations.retain(|key, value| {
+            if !matches!(value, Value::String(_)) {
+                *value = scalar::text(value).into();
+            }
+            wanted(key)
+        });
+        if annotations.is_empty() {
+            metadata.remove("annotations");
+        }
     }
 
     /// Whether a patch has deleted the object.
@@ -346,13 +384,13 @@ pub(crate) fn set_text(fields: &mut Map, name: &str, text: &str) {
                 *value = scalar::untyped(Some(value), text);
             }
         }
-        None => drop(fields.insert(name.to_owned(), Value::String(text.to_owned()))),
+        None => drop(fields.insert(name, text.into())),
     }
 }
 
 /// The map in a field, created if it is missing or null. `None` when something else is there.
 pub(crate) fn field_map<'m>(fields: &'m mut Map, name: &str) -> Option<&'m mut Map> {
-    let field = fields.entry(name.to_owned()).or_insert(Value::NULL);
+    let field = fields.get_or_insert_with(name, || Value::NULL);
     if field.is_null() {
         *field = Value::Map(Map::new());
     }
@@ -365,6 +403,6 @@ pub(crate) fn set_texts(fields: &mut Map, name: &str, texts: Texts) {
         fields.remove(name);
         return;
     }
-    let texts = texts.into_iter().map(|(key, text)| (key, Value::String(text)));
-    fields.insert(name.to_owned(), Value::Map(texts.collect()));
+    let texts = texts.into_iter().map(|(key, text)| (key, Value::from(text)));
+    fields.insert(name, Value::Map(texts.collect()));
 }

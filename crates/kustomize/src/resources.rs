@@ -1,18 +1,22 @@
 //! The objects of a build in order.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher as _, RandomState};
 
-use crate::id::{Gvk, Id};
+use fluxbot_yaml::Text;
+
+use crate::id::{Id, Key};
 use crate::resource::Resource;
+use crate::shares::in_shares;
 
 /// The objects of a build in order, with their identities for quick look-ups while nothing changes.
 #[derive(Debug, Default)]
 pub(crate) struct ResourceList {
     items: Vec<Resource>,
     /// Current identities; none after something may have changed them.
-    known: Option<HashMap<(Gvk, String, String), usize>>,
+    known: Option<HashMap<Key, usize>>,
     /// The places of the objects that may have or have had a name; none after all may have changed.
-    names: Option<HashMap<String, Vec<usize>>>,
+    names: Option<HashMap<Text, Vec<usize>>>,
 }
 
 impl ResourceList {
@@ -25,6 +29,14 @@ impl ResourceList {
         self.known = None;
         self.names = None;
         &mut self.items
+    }
+
+    /// Changes all objects, by all cores where there are many. The error is that of the first object that has one.
+    pub(crate) fn for_each(
+        &mut self,
+        work: impl Fn(&mut Resource) -> Result<(), String> + Sync,
+    ) -> Result<(), String> {
+        in_shares(self.items_mut(), |_, items| items.iter_mut().try_for_each(&work))
     }
 
     /// Changes one object.
@@ -83,7 +95,18 @@ impl ResourceList {
 
     /// Checks that no two objects have the same identity. `fault` says what it means if two have.
     pub(crate) fn check_unique(&self, fault: &str) -> Result<(), String> {
-        let mut seen = std::collections::HashSet::new();
+        // Without equal hashes there are no equal identities, and hashes are small.
+        let state = RandomState::new();
+        let mut hashes: Vec<u64> = self
+            .items
+            .iter()
+            .map(|item| state.hash_one(item.id().key()))
+            .collect();
+        hashes.sort_unstable();
+        if hashes.is_sorted_by(|one, other| one < other) {
+            return Ok(());
+        }
+        let mut seen = HashSet::new();
         for item in &self.items {
             let id = item.id();
             if !seen.insert(id.key()) {
@@ -115,7 +138,7 @@ impl ResourceList {
     pub(crate) fn matching(&mut self, id: &Id) -> Vec<usize> {
         let items = &self.items;
         let names = self.names.get_or_insert_with(|| {
-            let mut names: HashMap<String, Vec<usize>> = HashMap::new();
+            let mut names: HashMap<Text, Vec<usize>> = HashMap::new();
             for (place, item) in items.iter().enumerate() {
                 for name in item.ever_names() {
                     names.entry(name).or_default().push(place);
@@ -128,7 +151,7 @@ impl ResourceList {
                 && !item.is_gone()
                 && (item.id().same(id) || item.previous_ids().iter().any(|previous| previous.same(id)))
         };
-        let mut places = names.get(&id.name).cloned().unwrap_or_default();
+        let mut places = names.get(id.name.as_str()).cloned().unwrap_or_default();
         places.dedup();
         places.retain(|place| self.items.get(*place).is_some_and(same));
         places

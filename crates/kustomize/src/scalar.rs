@@ -12,14 +12,15 @@ pub(crate) fn text(value: &Value) -> String {
 
 /// A text without quotes, read as a file would have it: `12` is a number.
 pub(crate) fn plain(text: &str) -> Value {
-    if !may_be_typed(text) {
-        return Value::String(text.to_owned());
+    // Blanks at the edges belong to the text: no file would have it so without quotes.
+    if !may_be_typed(text) || text.trim() != text {
+        return Value::from(text);
     }
     let read = fluxbot_yaml::parse(text, Reading::Kustomize).ok();
     let node = read.and_then(|documents| documents.into_iter().next());
     match node {
         Some(node) if !matches!(node.data, Data::List(_) | Data::Map(_)) => node.into_value(),
-        Some(_) => Value::String(text.to_owned()),
+        Some(_) => Value::from(text),
         None => Value::NULL,
     }
 }
@@ -31,16 +32,15 @@ fn may_be_typed(text: &str) -> bool {
     text.len() < 64
         && text.chars().all(numeric)
         && (!first.is_ascii_alphabetic()
-            || matches!(
-                text.to_ascii_lowercase().as_str(),
-                "true" | "false" | "null" | "inf" | "nan"
-            ))
+            || ["true", "false", "null", "inf", "nan"]
+                .iter()
+                .any(|name| name.eq_ignore_ascii_case(text)))
 }
 
 /// A value whose text is replaced by one of unknown type. Where a string stood that had to be in quotes, the quotes stay.
 pub(crate) fn untyped(old: Option<&Value>, text: &str) -> Value {
     match old {
-        Some(Value::String(old)) if !matches!(plain(old), Value::String(_)) => Value::String(text.to_owned()),
+        Some(Value::String(old)) if !matches!(plain(old), Value::String(_)) => Value::from(text),
         _ => plain(text),
     }
 }
@@ -49,7 +49,7 @@ pub(crate) fn untyped(old: Option<&Value>, text: &str) -> Value {
 pub(crate) fn retyped(old: &Value, text: &str) -> Result<Value, String> {
     let new = plain(text);
     let kind = match (old, &new) {
-        (Value::String(_), _) => return Ok(Value::String(text.to_owned())),
+        (Value::String(_), _) => return Ok(Value::from(text)),
         (Value::Number(_), Value::Number(_))
         | (Value::Bool(_), Value::Bool(_))
         | (Value::Null { .. }, Value::Null { .. }) => return Ok(new),

@@ -1,14 +1,20 @@
 //! What is known about kinds: which have no namespaces, and how patches merge their lists.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
-use fluxbot_yaml::Value;
+use fluxbot_yaml::{Text, Value};
 
 /// The table of the built-in kinds, written by `hack/oracle/kustomize`.
 const TABLE: &str = include_str!("data/schema.txt");
 
 static BUILT_IN: LazyLock<Kinds> = LazyLock::new(|| Kinds::read(TABLE));
+
+/// The kinds of the table that have no namespaces: all that most builds ask for.
+static CLUSTER: LazyLock<HashSet<(&str, &str)>> = LazyLock::new(|| {
+    let words = TABLE.lines().filter_map(|line| line.strip_prefix("cluster "));
+    words.filter_map(|words| words.split_once(' ')).collect()
+});
 
 const KINDS_OF_DEFINITION: &str = "x-kubernetes-group-version-kind";
 
@@ -16,10 +22,10 @@ const KINDS_OF_DEFINITION: &str = "x-kubernetes-group-version-kind";
 #[derive(Debug, Default)]
 pub(crate) struct Kinds {
     /// The versions of kinds that have no namespaces.
-    cluster: HashMap<String, Vec<String>>,
+    cluster: HashMap<Text, Vec<Text>>,
     /// The versions of kinds with a schema, and the places of their definitions.
-    types: HashMap<String, Vec<(String, usize)>>,
-    definitions: Vec<HashMap<String, Field>>,
+    types: HashMap<Text, Vec<(Text, usize)>>,
+    definitions: Vec<HashMap<Text, Field>>,
 }
 
 /// How the value of a field is merged.
@@ -49,13 +55,19 @@ pub(crate) struct Schema<'k> {
     shape: Shape,
 }
 
+/// Whether a built-in kind has no namespaces.
+pub(crate) fn is_cluster_scoped(api_version: &str, kind: &str) -> bool {
+    let kinds: &HashSet<(&str, &str)> = &CLUSTER;
+    kinds.contains(&(api_version, kind))
+}
+
 impl Kinds {
     /// The kinds that the original bundles.
     pub(crate) fn built_in() -> &'static Self {
         &BUILT_IN
     }
 
-    fn read(text: &str) -> Self {
+    fn read(text: &'static str) -> Self {
         let mut kinds = Self::default();
         let names: HashMap<&str, usize> = text
             .lines()
@@ -66,10 +78,12 @@ impl Kinds {
         for line in text.lines() {
             let mut words = line.split_ascii_whitespace();
             match (words.next(), words.next(), words.next()) {
-                (Some("cluster"), Some(version), Some(kind)) => kinds.add_cluster(version, kind),
+                (Some("cluster"), Some(version), Some(kind)) => {
+                    kinds.add_cluster(Text::new_static(version), Text::new_static(kind));
+                }
                 (Some("kind"), Some(version), Some(kind)) => {
                     if let Some(index) = words.next().and_then(|name| names.get(name)) {
-                        kinds.add_type(version, kind, *index);
+                        kinds.add_type(Text::new_static(version), Text::new_static(kind), *index);
                     }
                 }
                 (Some("type"), ..) => kinds.definitions.push(HashMap::new()),
@@ -85,7 +99,7 @@ impl Kinds {
                         shape,
                     };
                     if let Some(definition) = kinds.definitions.last_mut() {
-                        definition.insert(name.to_owned(), field);
+                        definition.insert(Text::new_static(name), field);
                     }
                 }
                 _ => {}
@@ -94,17 +108,14 @@ impl Kinds {
         kinds
     }
 
-    fn add_cluster(&mut self, version: &str, kind: &str) {
-        self.cluster
-            .entry(kind.to_owned())
-            .or_default()
-            .push(version.to_owned());
+    fn add_cluster(&mut self, version: Text, kind: Text) {
+        self.cluster.entry(kind).or_default().push(version);
     }
 
-    fn add_type(&mut self, version: &str, kind: &str, definition: usize) {
-        let versions = self.types.entry(kind.to_owned()).or_default();
-        versions.retain(|(known, _)| known != version);
-        versions.push((version.to_owned(), definition));
+    fn add_type(&mut self, version: Text, kind: Text, definition: usize) {
+        let versions = self.types.entry(kind).or_default();
+        versions.retain(|(known, _)| *known != version);
+        versions.push((version, definition));
     }
 
     /// Whether a kind is known to have no namespaces.
@@ -163,7 +174,7 @@ impl Kinds {
             }
             let of = definition.get(KINDS_OF_DEFINITION).and_then(Value::as_list);
             for (version, kind) in of.unwrap_or_default().iter().filter_map(type_meta) {
-                kinds.add_type(&version, &kind, place);
+                kinds.add_type(version, kind, place);
             }
         }
         kinds.read_paths(document);
@@ -172,7 +183,7 @@ impl Kinds {
 
     /// Paths with a namespace in them tell which kinds have one.
     fn read_paths(&mut self, document: &Value) {
-        let mut scopes: HashMap<(String, String), bool> = HashMap::new();
+        let mut scopes: HashMap<(Text, Text), bool> = HashMap::new();
         let paths = document.get("paths").and_then(Value::as_map);
         for (path, operations) in paths.into_iter().flatten() {
             let kind = operations.at(&["get", KINDS_OF_DEFINITION]).and_then(type_meta);
@@ -182,17 +193,12 @@ impl Kinds {
         }
         for ((version, kind), namespaced) in scopes {
             if !namespaced && !self.is_cluster_scoped(&version, &kind) {
-                self.add_cluster(&version, &kind);
+                self.add_cluster(version, kind);
             }
         }
     }
 
-    fn fields(
-        &mut self,
-        schema: &Value,
-        names: &HashMap<&str, usize>,
-        depth: usize,
-    ) -> HashMap<String, Field> {
+    fn fields(&mut self, schema: &Value, names: &HashMap<&str, usize>, depth: usize) -> HashMap<Text, Field> {
         let mut fields = HashMap::new();
         let properties = schema.get("properties").and_then(Value::as_map);
         for (name, property) in properties.into_iter().flatten() {
@@ -202,7 +208,7 @@ impl Kinds {
             .get("additionalProperties")
             .filter(|v| v.as_map().is_some())
         {
-            fields.insert("*".to_owned(), self.field(values, names, depth));
+            fields.insert(Text::new_static("*"), self.field(values, names, depth));
         }
         fields
     }
@@ -235,13 +241,13 @@ impl Kinds {
 }
 
 /// Version and kind, as `OpenAPI` documents have them.
-fn type_meta(value: &Value) -> Option<(String, String)> {
+fn type_meta(value: &Value) -> Option<(Text, Text)> {
     let text = |key| value.get(key).and_then(Value::as_str);
     let (version, kind) = (text("version")?, text("kind")?);
     let group = text("group").filter(|group| !group.is_empty());
     Some((
-        group.map_or_else(|| version.to_owned(), |group| format!("{group}/{version}")),
-        kind.to_owned(),
+        group.map_or_else(|| version.into(), |group| format!("{group}/{version}").into()),
+        kind.into(),
     ))
 }
 
@@ -326,5 +332,15 @@ mod tests {
         assert!(kinds.is_cluster_scoped("v1", "Namespace"));
         assert!(!kinds.is_cluster_scoped("example.org/v1", "Namespace"));
         assert!(!kinds.is_cluster_scoped("v1", "Pod"));
+        for (version, kind) in [
+            ("v1", "Namespace"),
+            ("v1", "Pod"),
+            ("rbac.authorization.k8s.io/v1", "ClusterRole"),
+        ] {
+            assert_eq!(
+                is_cluster_scoped(version, kind),
+                kinds.is_cluster_scoped(version, kind)
+            );
+        }
     }
 }

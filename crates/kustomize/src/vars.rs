@@ -42,23 +42,20 @@ decoded! {
 impl ObjectReference {
     fn id(&self) -> Id {
         let mut gvk = Gvk {
-            group: self.group.clone(),
-            version: self.version.clone(),
-            kind: self.kind.clone(),
+            group: self.group.as_str().into(),
+            version: self.version.as_str().into(),
+            kind: self.kind.as_str().into(),
         };
         match self.api_version.split('/').collect::<Vec<_>>().as_slice() {
             [""] => {}
-            [version] => (*version).clone_into(&mut gvk.version),
-            [group, version] => {
-                (*group).clone_into(&mut gvk.group);
-                (*version).clone_into(&mut gvk.version);
-            }
+            [version] => gvk.version = (*version).into(),
+            [group, version] => (gvk.group, gvk.version) = ((*group).into(), (*version).into()),
             _ => {}
         }
         Id {
             gvk,
-            name: self.name.clone(),
-            namespace: self.namespace.clone(),
+            name: self.name.as_str().into(),
+            namespace: self.namespace.as_str().into(),
             cluster: false,
         }
     }
@@ -218,7 +215,7 @@ fn expanded(text: &str, values: &Values<'_>) -> Value {
         } else if let Some((name, behind)) = after.strip_prefix('(').and_then(|inner| inner.split_once(')')) {
             let value = values.get(name).filter(|value| value.is_scalar());
             if text.len() == name.len() + 3 {
-                return value.cloned().unwrap_or_else(|| Value::String(text.to_owned()));
+                return value.cloned().unwrap_or_else(|| text.into());
             }
             if let Some(value) = value {
                 result.push_str(&spelled(value));
@@ -235,7 +232,7 @@ fn expanded(text: &str, values: &Values<'_>) -> Value {
         }
     }
     result.push_str(rest);
-    Value::String(result)
+    result.into()
 }
 
 /// A value inside of a text, as Go prints it.

@@ -14,6 +14,7 @@ mod emit;
 mod error;
 mod event;
 mod layout;
+mod map;
 mod node;
 mod number;
 mod parse;
@@ -24,11 +25,12 @@ mod value;
 pub use emit::{to_string, write_to};
 pub use error::ParseError;
 pub use layout::{Comment, Layout, Scalar, layout};
+pub use map::Map;
 pub use node::{Data, Node};
 pub use number::Number;
 pub use parse::{Documents, Limits, Reading, documents, parse, parse_with};
 pub use scan::Style;
-pub use value::{Map, Value};
+pub use value::{Text, Value};
 
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::{Number, Value};
+use crate::{Number, Text, Value};
 
 /// A part of a document and the place where it starts.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,11 +31,11 @@ pub enum Data {
     /// A number.
     Number(Number),
     /// A string.
-    String(String),
+    String(Text),
     /// A list.
     List(Vec<Node>),
     /// The fields of a map, in the order of the text. Each key stands once.
-    Map(Vec<(String, Node)>),
+    Map(Vec<(Text, Node)>),
 }
 
 impl Node {

@@ -2,10 +2,13 @@
 
 use std::fmt;
 
+use crate::Text;
+
 /// A number. Equal numbers may be written differently: `010` and `8` are the same to an API server, but not in a name.
 #[derive(Debug, Clone)]
 pub struct Number {
-    text: Option<Box<str>>,
+    /// The text where it tells more than the value; rare, so that it stands elsewhere.
+    text: Option<Box<Text>>,
     value: serde_json::Number,
 }
 
@@ -15,7 +18,7 @@ impl Number {
         let is_plain = !text.starts_with(['0', '+', '-']) && text.bytes().all(|byte| byte.is_ascii_digit());
         let is_same = (is_plain && !value.is_f64()) || value.to_string() == text;
         Self {
-            text: (!is_same).then(|| text.into()),
+            text: (!is_same).then(|| Box::new(text.into())),
             value,
         }
     }

@@ -1,12 +1,12 @@
 //! A value without positions: what programs work with.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
-use crate::Number;
+use crate::{Map, Number};
 
-/// A map. Keys are in byte order; writers order them anew.
-pub type Map = BTreeMap<String, Value>;
+/// A string that does not change: short ones, as nearly all keys and most values of manifests are, need no memory of their own, and
+/// copies of longer ones share it.
+pub type Text = smol_str::SmolStr;
 
 /// A YAML value that Kubernetes can hold: the keys of maps are strings.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,7 +21,7 @@ pub enum Value {
     /// A number.
     Number(Number),
     /// A string.
-    String(String),
+    String(Text),
     /// A list.
     List(Vec<Self>),
     /// A map.
@@ -104,6 +104,14 @@ impl Value {
         }
     }
 
+    /// The value as one YAML document, as [`to_string`](crate::to_string) has it.
+    #[must_use]
+    pub fn to_yaml(&self) -> String {
+        let mut text = String::new();
+        crate::write_to(self, &mut text);
+        text
+    }
+
     /// Whether this is a list or a map without content.
     #[must_use]
     pub fn is_empty_collection(&self) -> bool {
@@ -123,12 +131,18 @@ impl Value {
 
 impl From<&str> for Value {
     fn from(text: &str) -> Self {
-        Self::String(text.to_owned())
+        Self::String(text.into())
     }
 }
 
 impl From<String> for Value {
     fn from(text: String) -> Self {
+        Self::String(text.into())
+    }
+}
+
+impl From<Text> for Value {
+    fn from(text: Text) -> Self {
         Self::String(text)
     }
 }
@@ -139,7 +153,7 @@ impl From<serde_json::Value> for Value {
             serde_json::Value::Null => Self::Null { written: true },
             serde_json::Value::Bool(value) => Self::Bool(value),
             serde_json::Value::Number(number) => Self::Number(number.into()),
-            serde_json::Value::String(text) => Self::String(text),
+            serde_json::Value::String(text) => Self::String(text.into()),
             serde_json::Value::Array(items) => Self::List(items.into_iter().map(Into::into).collect()),
             serde_json::Value::Object(fields) => Self::Map(
                 fields
@@ -157,12 +171,12 @@ impl From<Value> for serde_json::Value {
             Value::Null { .. } => Self::Null,
             Value::Bool(value) => Self::Bool(value),
             Value::Number(number) => Self::Number(number.value().clone()),
-            Value::String(text) => Self::String(text),
+            Value::String(text) => Self::String(text.into()),
             Value::List(items) => Self::Array(items.into_iter().map(Into::into).collect()),
             Value::Map(fields) => Self::Object(
                 fields
                     .into_iter()
-                    .map(|(key, value)| (key, value.into()))
+                    .map(|(key, value)| (key.into(), value.into()))
                     .collect(),
             ),
         }

@@ -48,8 +48,10 @@ pub(super) async fn run(args: &UpdateArgs, mode: Mode) -> Result<(), Failure> {
     let branch = branch.or_else(|| args.branch.clone());
     let defaults = PlanDefaults {
         branch,
-        default_branch: None,
+        // A folder that is no checkout has no branch, and nothing is written there.
+        default_branch: Some("master".to_owned()),
         signs: false,
+        preset: args.commit_message,
     };
     let works = update::plan_works(&objects, &policies, &defaults);
     let Some(checkout) = checkout else {
@@ -91,7 +93,7 @@ async fn commit(checkout: Checkout, works: PlannedWorks) -> Result<Vec<Automatio
     let (keys, works): (Vec<ObjectKey>, Vec<Work>) = planned.into_iter().unzip();
     let mut plans: Vec<CommitPlan> = works.iter().map(|work| work.plan.clone()).collect();
     for plan in &mut plans {
-        checkout.branch().clone_into(&mut plan.push_branch);
+        checkout.branch().clone_into(&mut plan.target.push_branch);
     }
     let landed = blocking(move || checkout.commit(&works))
         .await?
@@ -100,7 +102,7 @@ async fn commit(checkout: Checkout, works: PlannedWorks) -> Result<Vec<Automatio
         outcomes.push(AutomationOutcome {
             automation,
             plan: Some(plan),
-            result: landed,
+            result: landed.map_err(|error| error.to_string()),
         });
     }
     outcomes.sort_by(|a, b| a.automation.cmp(&b.automation));

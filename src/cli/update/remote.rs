@@ -15,12 +15,12 @@ use super::report::Outcome;
 use super::ssh::SshArgs;
 use super::{Mode, UpdateArgs, cache_folder, leave_out_foreign, scan_and_select};
 use crate::cli::Failure;
-use crate::committer::{PlanDefaults, WriteError, Writer};
+use crate::committer::{PlanDefaults, Target, Work, WriteError, Writer};
 use crate::git::GitHttp;
 use crate::hexadecimal::hexadecimal;
 use crate::http::{ClientSettings, HttpClients};
-use crate::objects::GitTree;
-use crate::update::{self, PlannedWorks, Step};
+use crate::objects::{GitTree, ObjectKey};
+use crate::update::{self, AutomationOutcome, PlannedWorks, Step};
 
 pub(super) async fn run(args: &UpdateArgs, url: &str, mode: Mode) -> Result<(), Failure> {
     if mode == Mode::Commit {
@@ -38,6 +38,7 @@ pub(super) async fn run(args: &UpdateArgs, url: &str, mode: Mode) -> Result<(), 
         branch: args.branch.clone(),
         default_branch: Some(branch.clone()),
         signs: false,
+        preset: args.commit_message,
     };
     let works = update::plan_works(&objects, &policies, &defaults);
     let (automations, edits) = match mode {
@@ -45,7 +46,7 @@ pub(super) async fn run(args: &UpdateArgs, url: &str, mode: Mode) -> Result<(), 
             update::land(&remote.writer, works, &report_push).await.0,
             Vec::new(),
         ),
-        _ => preview(&remote.writer, &branch, &files, works).await?,
+        _ => preview(&remote.writer, works).await?,
     };
     Outcome {
         mode,
@@ -76,39 +77,45 @@ fn files_of((snapshot, branch, head): Read) -> Result<(String, GitTree), Failure
     Ok((branch, files))
 }
 
-/// Shows what would change on each branch that the automations check out.
-async fn preview(
-    writer: &Arc<Writer>,
-    branch: &str,
-    files: &GitTree,
-    works: PlannedWorks,
-) -> Result<Preview, Failure> {
-    let mut branches: BTreeMap<(String, String), PlannedWorks> = BTreeMap::new();
-    for (automation, work) in works {
-        let (checkout, push) = work.as_ref().map_or((branch, branch), |work| {
-            (work.plan.checkout_branch.as_str(), work.plan.push_branch.as_str())
-        });
-        let key = (checkout.to_owned(), push.to_owned());
-        branches.entry(key).or_default().push((automation, work));
-    }
+/// Shows what would change, on the commits that a push would be built on.
+async fn preview(writer: &Arc<Writer>, works: PlannedWorks) -> Result<Preview, Failure> {
+    let mut targets: BTreeMap<Target, Vec<(ObjectKey, Work)>> = BTreeMap::new();
     let mut outcomes = Vec::new();
     let mut edits = Vec::new();
-    for ((checkout, push), works) in branches {
-        let (mut more, mut changed) = if push == branch {
-            checkout::preview(files, works)?
-        } else {
-            // Work goes on on a push branch that exists, as when it is pushed.
-            let read = match read(writer, Some(push)).await? {
-                Ok(read) => read,
-                Err(WriteError::NoBranch(_)) => self::read(writer, Some(checkout))
-                    .await?
-                    .map_err(Failure::failed)?,
-                Err(error) => return Err(Failure::failed(error)),
-            };
-            checkout::preview(&files_of(read)?.1, works)?
-        };
-        outcomes.append(&mut more);
-        edits.append(&mut changed);
+    for (automation, work) in works {
+        match work {
+            Ok(work) => {
+                let target = work.plan.target.clone();
+                targets.entry(target).or_default().push((automation, work));
+            }
+            Err(reason) => outcomes.push(AutomationOutcome {
+                automation,
+                plan: None,
+                result: Err(reason),
+            }),
+        }
+    }
+    for group in targets.into_values() {
+        let works: Vec<Work> = group.iter().map(|(_, work)| work.clone()).collect();
+        let shared = Arc::clone(writer);
+        match blocking(move || shared.base(&works)).await? {
+            Ok(None) => {}
+            Ok(Some((snapshot, base))) => {
+                let files = GitTree::of_commit(snapshot, &base).map_err(Failure::failed)?;
+                let group = group.into_iter().map(|(automation, work)| (automation, Ok(work)));
+                let (mut more, mut changed) = checkout::preview(&files, group.collect())?;
+                outcomes.append(&mut more);
+                edits.append(&mut changed);
+            }
+            Err(error) => {
+                let reason = error.to_string();
+                outcomes.extend(group.into_iter().map(|(automation, work)| AutomationOutcome {
+                    automation,
+                    plan: Some(work.plan),
+                    result: Err(reason.clone()),
+                }));
+            }
+        }
     }
     outcomes.sort_by(|a, b| a.automation.cmp(&b.automation));
     Ok((outcomes, edits))

@@ -230,7 +230,7 @@ fn automation_row(outcome: &AutomationOutcome, mode: Mode) -> AutomationRow {
     };
     AutomationRow {
         automation: outcome.automation.to_string(),
-        branch: outcome.plan.as_ref().map(|plan| plan.push_branch.clone()),
+        branch: outcome.plan.as_ref().map(|plan| plan.target.push_branch.clone()),
         files: landed.map_or(0, |landed| landed.changes.files.len()),
         changes,
         commit: commit

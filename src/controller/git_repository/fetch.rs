@@ -8,10 +8,13 @@ use jiff::Timestamp;
 use tracing::{debug, warn};
 
 use super::plan;
+use super::submodules::Repositories;
 use crate::controller::kinds::Reconciled as _;
 use crate::controller::pushed::{Pushes, followed_branch};
 use crate::git::{GitAccess, Mirrors, OpenError};
-use crate::source::git::{Request, ResolveError, Resolved, Verification, recall, resolve};
+use crate::source::git::{
+    Content, Include, Request, ResolveError, Resolved, Submodules, Verification, recall, resolve,
+};
 use crate::source::{ArtifactTree, CurrentSource, Revision, SourceKey, SourceStore, Storage, StorageError};
 
 /// Everything that one look takes.
@@ -31,6 +34,18 @@ pub(super) struct Fetch {
     pub(super) pushes: Arc<Pushes>,
     /// Whose signature is asked for.
     pub(super) verification: Option<Verification>,
+    /// The artifacts of `spec.include`, in its order.
+    pub(super) included: Vec<Artifact>,
+}
+
+/// What a look found, and what happened in the storage on the way.
+#[derive(Debug)]
+pub(super) struct Look {
+    pub(super) found: Found,
+    /// Why the artifact of the status was not used again, though it should have been.
+    pub(super) damage: Option<String>,
+    /// Old artifacts that were removed.
+    pub(super) removed: usize,
 }
 
 /// What a look found.
@@ -67,6 +82,12 @@ pub(super) enum FetchFault {
     Resolve(#[from] ResolveError),
     #[error(transparent)]
     Storage(#[from] StorageError),
+    /// The artifact of an included source cannot be read.
+    #[error("{text}")]
+    Include { text: String },
+    /// The artifact of this revision could not be stored.
+    #[error("{error}")]
+    Store { revision: String, error: StorageError },
 }
 
 impl Found {
@@ -81,30 +102,55 @@ impl Found {
 }
 
 impl Fetch {
-    pub(super) fn run(&self, now: Timestamp) -> Result<Found, FetchFault> {
+    pub(super) fn run(&self, now: Timestamp) -> Result<Look, FetchFault> {
+        let (artifact, damage) = self.usable();
+        let repositories = Repositories::new(&self.mirrors, &self.object.spec.url, &self.access);
+        let includes = self.includes()?;
+        let content = self.content(&repositories, &includes);
+        let found = self.find(artifact, &content, now)?;
+        let current = match &found {
+            Found::Stored(stored) => Some(&stored.artifact),
+            Found::Current { artifact, .. } => Some(artifact),
+            Found::Replica { artifact } => artifact.as_ref(),
+        };
+        Ok(Look {
+            removed: current.map_or(0, |artifact| self.collect_garbage(artifact, now)),
+            found,
+            damage,
+        })
+    }
+
+    fn find(
+        &self,
+        artifact: Option<Artifact>,
+        content: &Content<'_>,
+        now: Timestamp,
+    ) -> Result<Found, FetchFault> {
         let mirror = self.mirrors.open(&self.object.spec.url, &self.access)?;
         // What we pushed ourselves is not signed by anybody else's key: with a check it goes the long way.
         if self.verification.is_none()
-            && let Some(stored) = self.pushed(&mirror, now)?
+            && let Some(stored) = self.pushed(&mirror, content, now)?
         {
             return Ok(Found::Stored(Box::new(stored)));
         }
-        let artifact = self.usable();
         let observed = artifact
             .as_ref()
             .map(|artifact| Revision::parse(&artifact.revision));
         let request = Request {
             reference: self.object.spec.reference.as_ref(),
-            ignore: self.object.spec.ignore.as_deref(),
+            content: *content,
             observed: observed.as_ref(),
             verify: self.verification.as_ref(),
         };
         match resolve(&mirror, &request) {
             Ok(Resolved::Unchanged(revision)) => {
-                let Some(artifact) = artifact.filter(|_| !self.is_replaced(revision.git_commit())) else {
-                    return Ok(self.replica());
+                if self.is_replaced(revision.git_commit()) {
+                    return Ok(Found::Replica { artifact });
+                }
+                let Some(artifact) = artifact else {
+                    return Ok(Found::Replica { artifact: None });
                 };
-                self.hand_over(&mirror, &artifact)?;
+                self.hand_over(&mirror, content, &artifact)?;
                 Ok(Found::Current {
                     artifact,
                     verified: None,
@@ -112,12 +158,12 @@ impl Fetch {
             }
             Ok(Resolved::Fetched(checkout)) => {
                 if self.is_replaced(checkout.revision.git_commit()) {
-                    return Ok(self.replica());
+                    return Ok(Found::Replica { artifact });
                 }
                 let verified = checkout.verified.clone();
                 // The same content as before, whose signature was only checked once more.
                 if let Some(artifact) = artifact.filter(|_| observed.as_ref() == Some(&checkout.revision)) {
-                    self.hand_over(&mirror, &artifact)?;
+                    self.hand_over(&mirror, content, &artifact)?;
                     return Ok(Found::Current { artifact, verified });
                 }
                 let mut stored =
@@ -125,13 +171,57 @@ impl Fetch {
                 stored.verified = verified;
                 Ok(Found::Stored(Box::new(stored)))
             }
-            Err(ResolveError::NoReference { .. }) if self.is_missing_ours() => Ok(self.replica()),
+            Err(ResolveError::NoReference { .. }) if self.is_missing_ours() => {
+                Ok(Found::Replica { artifact })
+            }
             Err(error) => Err(error.into()),
         }
     }
 
+    /// What shapes the content of the artifact.
+    fn content<'a>(&'a self, repositories: &'a dyn Submodules, includes: &'a [Include]) -> Content<'a> {
+        let spec = &self.object.spec;
+        Content {
+            ignore: spec.ignore.as_deref(),
+            sparse: &spec.sparse_checkout,
+            submodules: (spec.recurse_submodules == Some(true)).then_some(repositories),
+            includes,
+        }
+    }
+
+    /// The trees of the included artifacts.
+    fn includes(&self) -> Result<Vec<Include>, FetchFault> {
+        let mut includes = Vec::new();
+        for (include, artifact) in self.object.spec.include.iter().zip(&self.included) {
+            let key = SourceKey::new(&self.key.kind, &self.key.namespace, &include.repository.name);
+            let digest = artifact.digest.clone().unwrap_or_default();
+            let (from, to) = plan::include_paths(include);
+            let tree = match self.sources.get_digest(&key, &digest) {
+                Some(source) => source.tree,
+                None => self.storage.load(artifact).map_err(|error| FetchFault::Include {
+                    text: format!(
+                        "failed to copy '{}' include from {from} to {to}: {error}",
+                        include.repository.name
+                    ),
+                })?,
+            };
+            includes.push(Include {
+                name: include.repository.name.clone(),
+                tree,
+                from,
+                to,
+            });
+        }
+        Ok(includes)
+    }
+
     /// What this process has pushed to the branch since the artifact was made, taken from the mirror that the push left it in.
-    fn pushed(&self, mirror: &Mirror, now: Timestamp) -> Result<Option<Stored>, FetchFault> {
+    fn pushed(
+        &self,
+        mirror: &Mirror,
+        content: &Content<'_>,
+        now: Timestamp,
+    ) -> Result<Option<Stored>, FetchFault> {
         let commit = self.known.as_ref().and_then(|artifact| {
             let commit = Revision::parse(&artifact.revision)
                 .git_commit()?
@@ -145,7 +235,7 @@ impl Fetch {
             return Ok(None);
         };
         let revision = plan::pushed_revision(&self.object, &branch, &newest);
-        let checkout = match recall(mirror, &revision, self.object.spec.ignore.as_deref()) {
+        let checkout = match recall(mirror, &revision, content) {
             Ok(Some(checkout)) => checkout,
             Ok(None) => return Ok(None),
             Err(error) => {
@@ -174,31 +264,45 @@ impl Fetch {
         branch.is_some_and(|branch| self.pushes.created_as(&self.object.spec.url, &branch).is_some())
     }
 
-    fn replica(&self) -> Found {
-        Found::Replica {
-            artifact: self.usable(),
+    /// The artifact of the status, when its file is in the storage as the status says; with its present URL. Else, why not.
+    fn usable(&self) -> (Option<Artifact>, Option<String>) {
+        let Some(mut artifact) = self.artifact.clone() else {
+            return (None, None);
+        };
+        match self.storage.verify(&artifact) {
+            Ok(()) => {
+                artifact.url = self.storage.url(&artifact);
+                (Some(artifact), None)
+            }
+            Err(error) => {
+                warn!(object = %self.object.key(), %error, "artifact is made again");
+                // One that is gone was taken with its disk, which is no fault.
+                let is_gone = matches!(error, StorageError::Missing { .. });
+                (None, (!is_gone).then(|| error.to_string()))
+            }
         }
-    }
-
-    /// The artifact of the status, when its file is in the storage as the status says; with its present URL.
-    fn usable(&self) -> Option<Artifact> {
-        let mut artifact = self.artifact.clone()?;
-        if let Err(error) = self.storage.verify(&artifact) {
-            warn!(object = %self.object.key(), %error, "artifact is made again");
-            return None;
-        }
-        artifact.url = self.storage.url(&artifact);
-        Some(artifact)
     }
 
     /// Sees that this process has the tree of an artifact that an earlier one has made.
-    fn hand_over(&self, mirror: &Mirror, artifact: &Artifact) -> Result<(), FetchFault> {
+    fn hand_over(
+        &self,
+        mirror: &Mirror,
+        content: &Content<'_>,
+        artifact: &Artifact,
+    ) -> Result<(), FetchFault> {
         let digest = artifact.digest.clone().unwrap_or_default();
         if self.sources.get_digest(&self.key, &digest).is_some() {
             return Ok(());
         }
         let revision = Revision::parse(&artifact.revision);
-        let tree = match recall(mirror, &revision, self.object.spec.ignore.as_deref()) {
+        // What comes from elsewhere is in the artifact, and need not be asked for again.
+        let is_own = content.submodules.is_none() && content.includes.is_empty();
+        let recalled = if is_own {
+            recall(mirror, &revision, content)
+        } else {
+            Ok(None)
+        };
+        let tree = match recalled {
             Ok(Some(checkout)) => checkout.tree,
             _ => self.storage.load(artifact)?,
         };
@@ -215,24 +319,32 @@ impl Fetch {
     ) -> Result<Stored, FetchFault> {
         let commit = revision.git_commit().unwrap_or_default();
         let file = format!("{commit}.tar.gz");
-        let artifact = self.storage.store(&self.key, &file, revision, &tree, now)?;
+        let stored = self.storage.store(&self.key, &file, revision, &tree, now);
+        let artifact = stored.map_err(|error| FetchFault::Store {
+            revision: revision.to_string(),
+            error,
+        })?;
         self.put(
             revision.clone(),
             artifact.digest.clone().unwrap_or_default(),
             tree,
         );
-        match self.storage.collect_garbage(&self.key, &artifact, now) {
-            Ok(removed) if removed.is_empty() => {}
-            Ok(removed) => {
-                debug!(object = %self.object.key(), count = removed.len(), "removed old artifacts");
-            }
-            Err(error) => warn!(object = %self.object.key(), %error, "old artifacts could not be removed"),
-        }
         Ok(Stored {
             artifact,
             subject,
             verified: None,
         })
+    }
+
+    /// Removes old artifacts. Gives their number.
+    fn collect_garbage(&self, current: &Artifact, now: Timestamp) -> usize {
+        match self.storage.collect_garbage(&self.key, current, now) {
+            Ok(removed) => removed.len(),
+            Err(error) => {
+                warn!(object = %self.object.key(), %error, "old artifacts could not be removed");
+                0
+            }
+        }
     }
 
     fn put(&self, revision: Revision, digest: String, tree: ArtifactTree) {

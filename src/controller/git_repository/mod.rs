@@ -2,17 +2,21 @@
 
 mod fetch;
 pub mod plan;
+mod submodules;
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 use std::time::Duration;
 
 use fluxbot_api::Reason;
 use fluxbot_api::condition::{ConditionType, EventSeverity};
-use fluxbot_api::source::{Artifact, GROUP, GitRepository, GitVerificationMode};
+use fluxbot_api::source::{
+    Artifact, GROUP, GitRepository, GitRepositorySpec, GitRepositoryStatus, GitVerificationMode,
+};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use self::fetch::{Fetch, FetchFault, Found};
+use self::fetch::{Fetch, FetchFault, Found, Look};
 use self::plan::{SourceFault, Times};
 use super::attempt::{Attempt, Reconciler};
 use super::context::Context;
@@ -20,7 +24,7 @@ use super::image_update_automation;
 use super::jobs::{JobError, Jobs};
 use super::kinds::Reconciled;
 use super::kustomization::{self, Artifacts, Waits};
-use super::outcome::{Announce, Done, Failure, Requeue, Status};
+use super::outcome::{self, Announce, Done, Failure, Requeue, Status};
 use super::secrets::SecretError;
 use super::wake::is_due;
 use super::watch::OnChange;
@@ -119,12 +123,28 @@ impl GitRepositoryReconciler {
         Ok(Some(Verification::new(mode, &secret.values, now)))
     }
 
+    /// The artifacts that the object includes.
+    fn included(&self, object: &GitRepository) -> Result<Vec<Artifact>, SourceFault> {
+        let namespace = object.key().namespace;
+        let lookup = |name: &str| {
+            let key = ObjectKey::new(&namespace, name);
+            self.context.caches.git_repositories.good(&key)
+        };
+        plan::included(object, lookup, self.context.options.requeue_dependency)
+    }
+
     /// One look at the server, bounded by `spec.timeout`.
-    async fn look(&self, attempt: &Attempt<GitRepository>, times: Times) -> Result<Found, SourceFault> {
+    async fn look(
+        &self,
+        attempt: &Attempt<GitRepository>,
+        times: Times,
+        included: Vec<Artifact>,
+    ) -> Result<Look, SourceFault> {
         let object = Arc::clone(&attempt.object);
         let access = self.access(&object).await?;
         let fetch = Fetch {
-            artifact: plan::reusable(&object.spec, &attempt.status).cloned(),
+            artifact: plan::reusable(&object.spec, &attempt.status, &included).cloned(),
+            included,
             known: attempt.status.artifact.clone(),
             key: source_key(&attempt.key),
             mirrors: self.mirrors.clone(),
@@ -146,7 +166,7 @@ impl GitRepositoryReconciler {
         let end = Instant::now() + times.timeout.saturating_add(LAST_WORDS);
         let job = move || bound.hold(|| fetch.run(Timestamp::now()));
         match self.jobs.run(&attempt.key, end, job).await {
-            Ok(Ok(found)) => Ok(found),
+            Ok(Ok(look)) => Ok(look),
             Ok(Err(fault)) => Err(fault_of(&fault)),
             Err(JobError::Busy) => Err(SourceFault::busy()),
             Err(JobError::Late) => Err(SourceFault::timeout(times.timeout)),
@@ -160,6 +180,8 @@ fn fault_of(fault: &FetchFault) -> SourceFault {
         FetchFault::Open(error) => SourceFault::open(error),
         FetchFault::Resolve(error) => SourceFault::resolve(error),
         FetchFault::Storage(error) => SourceFault::stored(error),
+        FetchFault::Include { text } => SourceFault::copy(text),
+        FetchFault::Store { revision, error } => SourceFault::stored(error).at(revision),
     }
 }
 
@@ -176,14 +198,22 @@ impl Reconciler for GitRepositoryReconciler {
     async fn reconcile(&self, attempt: &mut Attempt<GitRepository>) -> Result<Done, Failure> {
         let object = Arc::clone(&attempt.object);
         let times = Times::of(&object.spec)?;
-        let found = match plan::refused(&object.spec) {
+        let look = match plan::refused(&object.spec) {
             Some(failure) => Err(SourceFault::fetch(failure)),
-            None => self.look(attempt, times).await,
+            None => match self.included(&object) {
+                Ok(included) => self
+                    .look(attempt, times, included.clone())
+                    .await
+                    .map(|look| (look, included)),
+                Err(fault) => Err(fault),
+            },
         };
-        let found = found.map_err(|fault| show(attempt, fault))?;
+        let (look, included) = look.map_err(|fault| show(attempt, fault))?;
+        tell(attempt, &look);
+        let found = look.found;
         let requeue = match &found {
             Found::Replica { .. } => REPLICA_PAUSE.min(times.interval),
-            _ => times.interval,
+            _ => jittered(&attempt.key, times.interval),
         };
         let verified = found.verified();
         let artifact = match found {
@@ -222,10 +252,7 @@ impl Reconciler for GitRepositoryReconciler {
         }
         show_verified(attempt, verified);
         attempt.status.artifact = Some(artifact);
-        attempt.status.observed_ignore.clone_from(&object.spec.ignore);
-        attempt.status.observed_include.clear();
-        attempt.status.observed_recurse_submodules = None;
-        attempt.status.observed_sparse_checkout.clear();
+        observe(&mut attempt.status, &object.spec, included);
         Ok(Done {
             reason: Reason::Succeeded,
             message,
@@ -256,9 +283,79 @@ impl Reconciler for GitRepositoryReconciler {
     }
 }
 
+/// Notes with what the artifact was made.
+fn observe(status: &mut GitRepositoryStatus, spec: &GitRepositorySpec, included: Vec<Artifact>) {
+    status.included_artifacts = included;
+    status.observed_ignore.clone_from(&spec.ignore);
+    status.observed_include.clone_from(&spec.include);
+    status.observed_recurse_submodules = spec.recurse_submodules.filter(|recurses| *recurses);
+    status.observed_sparse_checkout.clone_from(&spec.sparse_checkout);
+}
+
+/// Tells what happened in the storage, and, to who asked for the run, that nothing has changed. These events go to the API
+/// server only.
+fn tell(attempt: &mut Attempt<GitRepository>, look: &Look) {
+    if let Some(damage) = &look.damage {
+        let text = format!("failed to verify integrity of artifact: {damage}");
+        attempt.event(EventSeverity::Error, Reason::ArtifactVerificationFailed, text);
+    }
+    if look.removed > 0 {
+        let text = format!("garbage collected {} artifacts", look.removed);
+        attempt.event(EventSeverity::Trace, Reason::GarbageCollectionSucceeded, text);
+    }
+    if let Found::Current { artifact, .. } = &look.found
+        && attempt.requested_at.is_some()
+    {
+        let (reason, text) = plan::unchanged_text(&attempt.object.spec, &artifact.revision);
+        attempt.event(EventSeverity::Trace, reason, text);
+    }
+}
+
+/// The interval, 5 % shorter or longer, the same for the same object: sources that were created together are not asked for
+/// together for ever. (Flux: `--interval-jitter-percentage`.)
+fn jittered(key: &ObjectKey, interval: Duration) -> Duration {
+    let mut hasher = DefaultHasher::new();
+    (&key.namespace, &key.name).hash(&mut hasher);
+    let thousandths = u32::try_from(hasher.finish() % 101).unwrap_or_default();
+    interval * (950 + thousandths) / 1000
+}
+
 /// Puts a fault into the conditions, and gives the failure for `Ready`.
 fn show(attempt: &mut Attempt<GitRepository>, fault: SourceFault) -> Failure {
-    let SourceFault { condition, failure } = fault;
+    let SourceFault {
+        condition,
+        failure,
+        outdated,
+    } = fault;
+    let others = [
+        ConditionType::FetchFailed,
+        ConditionType::IncludeUnavailable,
+        ConditionType::StorageOperationFailed,
+    ];
+    for other in others.into_iter().filter(|other| *other != condition) {
+        attempt.remove_condition(other);
+    }
+    // What failed before is not known to fail now.
+    let verified = outcome::find(&attempt.status.conditions, ConditionType::SourceVerified);
+    if verified.is_some_and(|verified| verified.status == "False") {
+        attempt.remove_condition(ConditionType::SourceVerified);
+    }
+    let known = attempt
+        .status
+        .artifact
+        .as_ref()
+        .map(|artifact| &artifact.revision);
+    if let (Some(revision), Some(known)) = (outdated, known)
+        && revision != *known
+    {
+        let text = format!("new upstream revision '{revision}'");
+        attempt.condition(
+            ConditionType::ArtifactOutdated,
+            Status::True,
+            Reason::NewRevision,
+            &text,
+        );
+    }
     let status = match condition {
         // The one condition for which false is bad.
         ConditionType::SourceVerified => Status::False,
@@ -316,8 +413,8 @@ pub fn source_key(key: &ObjectKey) -> SourceKey {
     SourceKey::new(GitRepository::KIND, &key.namespace, &key.name)
 }
 
-/// What a change of a `GitRepository` wakes: itself, its automations, and its Kustomizations when its artifact has another
-/// revision.
+/// What a change of a `GitRepository` wakes: itself, its automations, its Kustomizations and the sources that
+/// include it when its artifact has another revision or content.
 #[must_use]
 pub fn on_change(context: &Context, waits: Arc<Waits>, artifacts: Arc<Artifacts>) -> OnChange<GitRepository> {
     let context = context.clone();
@@ -330,14 +427,34 @@ pub fn on_change(context: &Context, waits: Arc<Waits>, artifacts: Arc<Artifacts>
             artifacts.forget(&source_key(key));
         }
         image_update_automation::wake_for_source(&context, key, old, new);
-        let current = new.and_then(revision);
-        if current.is_some() && current != old.and_then(revision) {
+        // An included source can give it other content at the same revision.
+        let current = new.and_then(content);
+        if current.is_some() && current != old.and_then(content) {
             kustomization::source_changed(&context, &waits, &source_key(key));
+        }
+        if current != old.and_then(content) {
+            wake_including(&context, key);
         }
     })
 }
 
-fn revision(object: &GitRepository) -> Option<&str> {
+/// Wakes the sources that include this one.
+fn wake_including(context: &Context, key: &ObjectKey) {
+    let including = context.caches.git_repositories.select(|other| {
+        other.metadata.namespace.as_deref() == Some(&key.namespace)
+            && other
+                .spec
+                .include
+                .iter()
+                .any(|include| include.repository.name == key.name)
+    });
+    for other in including {
+        context.queues.git_repositories.wake(&other.key());
+    }
+}
+
+/// Revision and digest of the artifact.
+fn content(object: &GitRepository) -> Option<(&str, Option<&str>)> {
     let artifact = object.status.as_ref()?.artifact.as_ref()?;
-    Some(&artifact.revision)
+    Some((&artifact.revision, artifact.digest.as_deref()))
 }

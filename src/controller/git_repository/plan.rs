@@ -1,9 +1,13 @@
 //! What a `GitRepository` asks for, and what a fault means for its conditions: no input, no output.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use fluxbot_api::condition::ConditionType;
-use fluxbot_api::source::{Artifact, GitProvider, GitRepository, GitRepositorySpec, GitRepositoryStatus};
+use fluxbot_api::source::{
+    Artifact, GitProvider, GitRepository, GitRepositoryInclude, GitRepositorySpec, GitRepositoryStatus,
+};
 use fluxbot_api::{Fault, Reason};
 
 use crate::controller::fault::Diagnosis;
@@ -85,41 +89,105 @@ pub fn refused(spec: &GitRepositorySpec) -> Option<Failure> {
         let text = AccessError::GitHubAppMissing.to_string();
         return Some(Failure::stalled(Reason::InvalidProviderConfiguration, text));
     }
-    if !spec.include.is_empty() {
-        return unsupported(
-            Reason::GitOperationFailed,
-            "spec.include",
-            "keep the files in one repository",
-        );
-    }
-    if spec.recurse_submodules == Some(true) {
-        return unsupported(
-            Reason::GitOperationFailed,
-            "spec.recurseSubmodules",
-            "keep the files in the repository itself",
-        );
-    }
-    if !spec.sparse_checkout.is_empty() {
-        return unsupported(
-            Reason::GitOperationFailed,
-            "spec.sparseCheckout",
-            "leave files out with spec.ignore or .sourceignore",
-        );
-    }
     None
 }
 
-/// The artifact of the status, when what shapes its content is still as it was when it was made.
+/// The artifact of the status, when what shapes its content is still as it was when it was made. `included` are the artifacts
+/// of `spec.include` as they are now.
 #[must_use]
-pub fn reusable<'a>(spec: &GitRepositorySpec, status: &'a GitRepositoryStatus) -> Option<&'a Artifact> {
+pub fn reusable<'a>(
+    spec: &GitRepositorySpec,
+    status: &'a GitRepositoryStatus,
+    included: &[Artifact],
+) -> Option<&'a Artifact> {
     let is_same = spec.ignore == status.observed_ignore
-        && status.observed_include.is_empty()
-        && status.observed_recurse_submodules != Some(true)
-        && status.observed_sparse_checkout.is_empty();
+        && spec.include == status.observed_include
+        && spec.recurse_submodules.unwrap_or_default()
+            == status.observed_recurse_submodules.unwrap_or_default()
+        && spec.sparse_checkout == status.observed_sparse_checkout
+        && is_included(included, &status.included_artifacts);
     status
         .artifact
         .as_ref()
         .filter(|artifact| is_same && artifact.digest.is_some())
+}
+
+/// Whether the included artifacts are those that were included before.
+fn is_included(now: &[Artifact], before: &[Artifact]) -> bool {
+    let content = |artifacts: &[Artifact]| -> Vec<(String, Option<String>)> {
+        let artifacts = artifacts.iter();
+        artifacts
+            .map(|artifact| (artifact.revision.clone(), artifact.digest.clone()))
+            .collect()
+    };
+    content(now) == content(before)
+}
+
+/// The artifacts of `spec.include`, in its order; `lookup` gives the sources of the namespace by name.
+///
+/// # Errors
+/// The first one that does not exist, has no artifact yet, or includes this source in turn.
+pub fn included(
+    object: &GitRepository,
+    lookup: impl Fn(&str) -> Option<Arc<GitRepository>>,
+    pause: Duration,
+) -> Result<Vec<Artifact>, SourceFault> {
+    let own = object.metadata.name.clone().unwrap_or_default();
+    let mut artifacts = Vec::new();
+    for include in &object.spec.include {
+        let name = &include.repository.name;
+        let waiting = |reason: Reason, text: String| {
+            let failure = Failure::new(reason, text)
+                .recovery(Recovery::Wait(pause))
+                .severity(fluxbot_api::condition::EventSeverity::Info);
+            SourceFault::include(failure)
+        };
+        if leads_to(name, &own, &lookup) {
+            let text = format!(
+                "include '{name}' leads back to this repository: its artifact would grow without end"
+            );
+            return Err(waiting(Reason::Failed, text));
+        }
+        let Some(source) = lookup(name) else {
+            let text = format!(
+                "could not get resource for include '{name}': gitrepositories.source.toolkit.fluxcd.io \"{name}\" not found"
+            );
+            return Err(waiting(Reason::NotFound, text));
+        };
+        let artifact = source.status.as_ref().and_then(|status| status.artifact.clone());
+        let Some(artifact) = artifact else {
+            let text = format!("no artifact available for include '{name}'");
+            return Err(waiting(Reason::NoArtifact, text));
+        };
+        artifacts.push(artifact);
+    }
+    Ok(artifacts)
+}
+
+/// Whether a source includes another one, itself or through others.
+fn leads_to(from: &str, to: &str, lookup: &impl Fn(&str) -> Option<Arc<GitRepository>>) -> bool {
+    let mut seen = BTreeSet::new();
+    let mut open = vec![from.to_owned()];
+    while let Some(name) = open.pop() {
+        if name == to {
+            return true;
+        }
+        if let Some(source) = lookup(&name).filter(|_| seen.insert(name)) {
+            let included = source.spec.include.iter();
+            open.extend(included.map(|include| include.repository.name.clone()));
+        }
+    }
+    false
+}
+
+/// What is taken from an included artifact, and where it is put.
+#[must_use]
+pub fn include_paths(include: &GitRepositoryInclude) -> (String, String) {
+    let given = |path: &Option<String>| path.clone().filter(|path| !path.is_empty());
+    (
+        given(&include.from_path).unwrap_or_default(),
+        given(&include.to_path).unwrap_or_else(|| include.repository.name.clone()),
+    )
 }
 
 /// The revision string of our own push, in the form that the object's reference gives its revisions.
@@ -151,23 +219,45 @@ pub fn stored_text(subject: Option<&str>, revision: &str) -> String {
     format!("stored artifact for commit '{what}'")
 }
 
+/// The event about a run without news. Flux has two: one where the list of references was enough, and one where the commit had
+/// to be looked up.
+#[must_use]
+pub fn unchanged_text(spec: &GitRepositorySpec, revision: &str) -> (Reason, String) {
+    let given = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
+    let is_looked_up = spec.verify.is_some()
+        || spec.reference.as_ref().is_some_and(|reference| {
+            let by_name = given(&reference.name) || given(&reference.tag);
+            given(&reference.commit) || (given(&reference.semver) && !by_name)
+        });
+    if is_looked_up {
+        let text = format!("artifact up-to-date with remote revision: '{revision}'");
+        return (Reason::ArtifactUpToDate, text);
+    }
+    let text = format!("no changes since last reconciliation: observed revision '{revision}'");
+    (Reason::GitOperationSucceeded, text)
+}
+
 /// Whether the status before tells of a fault that a success now ends.
 #[must_use]
 pub fn had_failed(status: &GitRepositoryStatus) -> bool {
-    [ConditionType::FetchFailed, ConditionType::StorageOperationFailed]
-        .into_iter()
-        .any(|kind| {
-            outcome::find(&status.conditions, kind).is_some_and(|condition| condition.status == "True")
-        })
+    [
+        ConditionType::FetchFailed,
+        ConditionType::IncludeUnavailable,
+        ConditionType::StorageOperationFailed,
+    ]
+    .into_iter()
+    .any(|kind| outcome::find(&status.conditions, kind).is_some_and(|condition| condition.status == "True"))
 }
 
 /// A fault with the condition that shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceFault {
-    /// `FetchFailed`, `StorageOperationFailed` or `SourceVerified`.
+    /// `FetchFailed`, `IncludeUnavailable`, `StorageOperationFailed` or `SourceVerified`.
     pub condition: ConditionType,
     /// What `Ready` says.
     pub failure: Failure,
+    /// A revision that was found, but of which no artifact was made (`ArtifactOutdated`).
+    pub outdated: Option<String>,
 }
 
 impl SourceFault {
@@ -236,8 +326,13 @@ impl SourceFault {
             _ => None,
         };
         match error.kind() {
+            FaultKind::Include => Self::copy(error.to_string()),
+            _ if matches!(error, ResolveError::Sparse { .. }) => {
+                Self::fetch(Failure::new(Reason::GitOperationFailed, error.to_string()))
+            }
             FaultKind::Empty => Self::fetch(Failure::new(Reason::EmptyGitRepository, text)),
-            FaultKind::Ignore => Self::fetch(Failure::new(Reason::SourceIgnoreError, text)),
+            // Flux has no prefix there.
+            FaultKind::Ignore => Self::fetch(Failure::new(Reason::SourceIgnoreError, error.to_string())),
             FaultKind::Invalid | FaultKind::Unverified => {
                 Self::fetch(Failure::stalled(Reason::GitOperationFailed, text))
             }
@@ -268,35 +363,51 @@ impl SourceFault {
         } else {
             Failure::new(reason, text)
         };
-        Self {
-            condition: ConditionType::SourceVerified,
-            failure,
-        }
+        Self::of(ConditionType::SourceVerified, failure)
     }
 
     /// The Secret with the keys that count cannot be read.
     #[must_use]
     pub fn verification(message: impl Into<String>) -> Self {
         let failure = Failure::new(Reason::VerificationError, message);
-        Self {
-            condition: ConditionType::SourceVerified,
-            failure: failure.recovery(Recovery::After(SECRET_PAUSE)),
-        }
+        Self::of(
+            ConditionType::SourceVerified,
+            failure.recovery(Recovery::After(SECRET_PAUSE)),
+        )
+    }
+
+    /// The files of an included artifact that cannot be put into the tree.
+    #[must_use]
+    pub fn copy(message: impl Into<String>) -> Self {
+        Self::storage(Failure::new(Reason::CopyFailure, message))
+    }
+
+    /// The same fault, of a run that had found a revision which is not that of the artifact.
+    #[must_use]
+    pub fn at(mut self, revision: impl Into<String>) -> Self {
+        self.outdated = Some(revision.into());
+        self
     }
 
     /// A fault of the fetch.
     #[must_use]
     pub fn fetch(failure: Failure) -> Self {
-        Self {
-            condition: ConditionType::FetchFailed,
-            failure,
-        }
+        Self::of(ConditionType::FetchFailed, failure)
+    }
+
+    fn include(failure: Failure) -> Self {
+        Self::of(ConditionType::IncludeUnavailable, failure)
     }
 
     fn storage(failure: Failure) -> Self {
+        Self::of(ConditionType::StorageOperationFailed, failure)
+    }
+
+    fn of(condition: ConditionType, failure: Failure) -> Self {
         Self {
-            condition: ConditionType::StorageOperationFailed,
+            condition,
             failure,
+            outdated: None,
         }
     }
 }

@@ -131,6 +131,7 @@ impl Reconciler for ImageUpdateAutomationReconciler {
         let source = self.source(&automation)?;
         let defaults = PlanDefaults {
             signs: true,
+            preset: self.context.options.commit_message,
             ..PlanDefaults::default()
         };
         let plan = committer::plan(&automation, Some(&source), &defaults)
@@ -144,23 +145,24 @@ impl Reconciler for ImageUpdateAutomationReconciler {
         let failed = |error: LandError| failure(&error, &source);
 
         if attempt.requested_at.is_none()
-            && let Some(settled) = settled_at(&automation, &plan, &policies)
+            && let Some((branch, settled)) = settled_at(&automation, &plan, &policies)
         {
             attempt.progress("comparing the branch with the last run");
-            let head = self
-                .landings
-                .head(&remote, &plan.checkout_branch)
-                .await
-                .map_err(failed)?;
+            let head = self.landings.head(&remote, branch).await.map_err(failed)?;
             if head == Some(settled) {
                 return Ok(done(requeue, Announce::Change));
             }
         }
 
-        attempt.progress(format!("updating branch '{}'", plan.push_branch));
+        attempt.progress(format!("updating branch '{}'", plan.target.push_branch));
         let work = Work {
             selections: selections(&attempt.key, &policies),
             plan: plan.clone(),
+            identity: automation
+                .metadata
+                .uid
+                .clone()
+                .unwrap_or_else(|| attempt.key.to_string()),
             foreign,
             signing_key: self.signing_key(&automation).await?,
         };
@@ -174,7 +176,7 @@ impl Reconciler for ImageUpdateAutomationReconciler {
         report_skipped(attempt, &landed.landed.changes, &waiting);
         let status = &mut attempt.status;
         status.observed_policies = policies;
-        status.observed_source_revision = revision(&plan, &landed);
+        status.observed_source_revision = Some(revision(&plan, &landed));
         let Some(commit) = landed.landed.commit else {
             return Ok(done(requeue, Announce::Change));
         };

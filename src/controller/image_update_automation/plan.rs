@@ -9,7 +9,7 @@ use fluxbot_api::{Fault, Reason};
 use fluxbot_git::ObjectId;
 use tracing::warn;
 
-use crate::committer::{Commit, CommitPlan, PlanError};
+use crate::committer::{Commit, CommitPlan, PlanError, Target};
 use crate::controller::kinds::Reconciled as _;
 use crate::controller::landing::{LandError, LandedWork};
 use crate::controller::outcome::{self, Announce, Done, Failure, Requeue};
@@ -37,30 +37,41 @@ pub(super) fn is_ready(automation: &ImageUpdateAutomation) -> bool {
     ready.is_some_and(|ready| ready.status == "True")
 }
 
-/// The head at which an automation has nothing to do, when all else is as it was at its last run.
-pub(super) fn settled_at(
+/// The branch, and the head of it at which an automation has nothing to do, when all else is as it was at its last run.
+pub(super) fn settled_at<'p>(
     automation: &ImageUpdateAutomation,
-    plan: &CommitPlan,
+    plan: &'p CommitPlan,
     policies: &BTreeMap<String, ApiImageRef>,
-) -> Option<ObjectId> {
+) -> Option<(&'p str, ObjectId)> {
     let status = automation.status.as_ref()?;
+    let target = &plan.target;
+    let checkout = target.checkout.branch()?;
+    // As in Flux: a push branch of its own or a refspec may have been changed, too.
     let is_same = status.observed_generation == automation.metadata.generation
-        && plan.push_branch == plan.checkout_branch
+        && target.push_branch == checkout
+        && target.refspec.is_none()
         && status.observed_policies == *policies
         && is_ready(automation);
     let revision = status.observed_source_revision.as_deref().filter(|_| is_same)?;
     let (branch, commit) = revision.rsplit_once("@sha1:")?;
-    (branch == plan.checkout_branch).then(|| commit.parse().ok())?
+    let settled = commit.parse().ok().filter(|_| branch == checkout)?;
+    Some((checkout, settled))
 }
 
-/// The revision that the work was done on, as Flux writes it: with a push branch of its own, that of the other branch.
-pub(super) fn revision(plan: &CommitPlan, landed: &LandedWork) -> Option<String> {
-    let head = if plan.push_branch == plan.checkout_branch {
-        landed.push_head
-    } else {
-        landed.checkout_head
-    };
-    Some(format!("{}@sha1:{}", plan.checkout_branch, head?))
+/// The revision that the work was done on, as Flux writes it: that of the pushed commit, and with a push branch of its own, or
+/// when nothing was pushed, that of what was checked out.
+pub(super) fn revision(plan: &CommitPlan, landed: &LandedWork) -> String {
+    let Target {
+        checkout,
+        push_branch,
+        switches,
+        ..
+    } = &plan.target;
+    let is_pushed = landed.landed.commit.is_some() || checkout.branch() == Some(push_branch);
+    match landed.push_head {
+        Some(head) if !switches && is_pushed => format!("{push_branch}@sha1:{head}"),
+        _ => landed.checkout_revision.clone(),
+    }
 }
 
 /// The images to write. What cannot stand in a file is left out, and never stops the others.
@@ -81,9 +92,11 @@ pub(super) fn selections(automation: &ObjectKey, policies: &BTreeMap<String, Api
 pub(super) fn planning_failed(error: &PlanError) -> Failure {
     let message = error.to_string();
     match error {
-        PlanError::MissingGit | PlanError::Unsupported(_) => {
+        PlanError::MissingGit | PlanError::Unsupported(_) | PlanError::Refspec(_) | PlanError::Preset(_) => {
             Failure::stalled(Reason::InvalidSourceConfiguration, message)
         }
+        // A reference of the source may name a branch later.
+        PlanError::NoPushBranch => Failure::new(Reason::SourceManagerFailed, message),
         PlanError::Template(_) => Failure::stalled(
             Reason::GitOperationFailed,
             format!("failed to update source: {message}"),
@@ -122,8 +135,10 @@ pub(super) fn done(requeue: Requeue, announce: Announce) -> Done {
 /// The text of a push's event, as in Flux.
 pub(super) fn push_message(commit: &Commit) -> String {
     let short = commit.id.get(..7).unwrap_or(&commit.id);
+    let refspec = commit.refspec.as_ref();
+    let beside = refspec.map_or_else(String::new, |refspec| format!(" and refspecs '{refspec}'"));
     format!(
-        "pushed commit '{short}' to branch '{}'\n{}",
+        "pushed commit '{short}' to branch '{}'{beside}\n{}",
         commit.branch, commit.message
     )
 }

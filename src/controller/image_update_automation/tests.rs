@@ -93,8 +93,9 @@ fn a_run_is_spared_unless_something_changed(
 ) {
     let mut automation = automation(push);
     change(&mut automation);
-    let settled = settled_at(&automation, &plan_of(&automation), &policies(tag));
-    assert_eq!(settled, expected.then(|| HEAD.parse().unwrap()));
+    let plan = plan_of(&automation);
+    let settled = settled_at(&automation, &plan, &policies(tag));
+    assert_eq!(settled, expected.then(|| ("main", HEAD.parse().unwrap())));
 }
 
 #[test]
@@ -135,6 +136,7 @@ fn the_event_of_a_push_reads_as_in_flux() {
     let commit = Commit {
         id: HEAD.to_owned(),
         branch: "main".to_owned(),
+        refspec: None,
         message: "Update images\n\n- r.example/app:1".to_owned(),
     };
     insta::assert_snapshot!(push_message(&commit), @r"
@@ -143,4 +145,13 @@ fn the_event_of_a_push_reads_as_in_flux() {
 
     - r.example/app:1
     ");
+    let commit = Commit {
+        refspec: Some("refs/heads/main:refs/for/main".to_owned()),
+        ..commit
+    };
+    let first = push_message(&commit);
+    assert_eq!(
+        first.lines().next(),
+        Some("pushed commit '1111111' to branch 'main' and refspecs 'refs/heads/main:refs/for/main'")
+    );
 }

@@ -76,6 +76,13 @@ impl Artifacts {
         Ok(tree)
     }
 
+    /// The tree of an artifact, if this process holds it already.
+    #[must_use]
+    pub fn at_hand(&self, key: &SourceKey, artifact: &Artifact) -> Option<ArtifactTree> {
+        let current = self.sources.get_digest(key, &digest(artifact).ok()?)?;
+        Some(current.tree)
+    }
+
     /// Forgets a source that is gone.
     pub fn forget(&self, key: &SourceKey) {
         if self.storage.is_none() {

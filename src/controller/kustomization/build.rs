@@ -1,18 +1,22 @@
 //! From an artifact's tree to objects that can be applied. It blocks, and depends on nothing but its arguments.
 
+use std::sync::Arc;
+
 use fluxbot_kustomize::flux::{self, Overrides};
 use fluxbot_kustomize::{BuildError, Entry, Files, FilesError, Kind, LoadRestrictor, Options, Reorder};
 use sha2::{Digest as _, Sha256};
 
+use super::memory::Seen;
 use crate::hexadecimal::hexadecimal;
 use crate::source::{ArtifactTree, TreeKind};
-use crate::sync::{CommonMetadata, Object, Owner, PrepareError, Prepared, prepare};
+use crate::substitute::{ObjectError, Rules, Variables, object as substitute};
+use crate::sync::{CommonMetadata, IgnoreRules, Object, Owner, PrepareError, Prepared, prepare};
 
 /// Names of the file that makes a folder a kustomization.
 const KUSTOMIZATION_FILES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
 
 /// What is to be built.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Build {
     pub(super) tree: ArtifactTree,
     /// The folder, `""` being the root.
@@ -20,6 +24,11 @@ pub(super) struct Build {
     pub(super) overrides: Overrides,
     pub(super) owner: Owner,
     pub(super) common: CommonMetadata,
+    /// The variables that are put into the objects, when `spec.postBuild` is there.
+    pub(super) substitution: Option<(Variables, Rules)>,
+    pub(super) ignored: Arc<IgnoreRules>,
+    /// Controllers that are not installed, because this process does their work.
+    pub(super) replaced_controllers: Arc<[&'static str]>,
 }
 
 /// What was built.
@@ -28,6 +37,8 @@ pub(super) struct Built {
     pub(super) objects: Prepared,
     /// Digest of the objects as kustomize prints them.
     pub(super) digest: String,
+    /// What the build has looked at.
+    pub(super) seen: Seen,
     /// Whether the folder says itself what belongs to it.
     pub(super) has_kustomization_file: bool,
 }
@@ -39,6 +50,13 @@ pub(super) enum Fault {
     NoFolder(String),
     #[error("kustomize build failed: {0}")]
     Build(#[from] BuildError),
+    #[error("post build failed for '{subject}': {error}{place}")]
+    PostBuild {
+        /// `Kind.version.group/name`, as Flux names objects here.
+        subject: String,
+        error: ObjectError,
+        place: String,
+    },
     #[error("{0}")]
     Prepare(#[from] PrepareError),
 }
@@ -56,17 +74,45 @@ impl Build {
             remote: None,
             ..Options::default()
         };
-        let built = flux::build(&TreeFiles(&self.tree), &self.folder, &self.overrides, &options)?;
+        let mut built = flux::build(&TreeFiles(&self.tree), &self.folder, &self.overrides, &options)?;
+        self.substitute(&mut built)?;
         let digest = digest(&built.to_yaml());
+        let seen = Seen::new(std::mem::take(&mut built.inputs), &self.tree);
         let objects = built.objects.into_iter().map(|object| {
             let origin = format!("{}:{}", object.origin.path, object.origin.line);
-            Object::new(object.value).with_origin(origin)
+            Object::new(object.into_json()).with_origin(origin)
         });
+        let objects = prepare(objects.collect(), &self.owner, &self.common)?;
         Ok(Built {
-            objects: prepare(objects.collect(), &self.owner, &self.common)?,
+            objects: objects
+                .ignoring(&self.ignored)
+                .without_controllers(&self.replaced_controllers),
             digest,
+            seen,
             has_kustomization_file: self.has_kustomization_file(),
         })
+    }
+
+    /// Puts the variables into the objects. The first object that fails ends the build, as in Flux.
+    fn substitute(&self, built: &mut fluxbot_kustomize::Built) -> Result<(), Fault> {
+        let Some((variables, rules)) = &self.substitution else {
+            return Ok(());
+        };
+        for object in &mut built.objects {
+            let value = object.value.clone().into();
+            match substitute(&value, variables, *rules) {
+                Ok(None) => {}
+                Ok(Some(value)) => object.value = value.into(),
+                Err(error) => {
+                    return Err(Fault::PostBuild {
+                        subject: flux_subject(&value),
+                        error,
+                        place: format!(" ({}:{})", object.origin.path, object.origin.line),
+                    });
+                }
+            }
+        }
+        Ok(())
     }
 
     fn has_kustomization_file(&self) -> bool {
@@ -76,6 +122,19 @@ impl Build {
             matches!(kind, Some(TreeKind::File { .. }))
         })
     }
+}
+
+/// `ConfigMap.v1.[noGrp]/name`: how kustomize prints the identity of a resource.
+fn flux_subject(value: &serde_json::Value) -> String {
+    let object = Object::new(value.clone());
+    let group = Some(object.group()).filter(|group| !group.is_empty());
+    format!(
+        "{}.{}.{}/{}",
+        object.kind(),
+        object.version(),
+        group.unwrap_or("[noGrp]"),
+        object.name()
+    )
 }
 
 fn digest(text: &str) -> String {
@@ -90,7 +149,7 @@ impl Files for TreeFiles<'_> {
         Ok(self.0.kind(path).map(kind))
     }
 
-    fn read(&self, path: &str) -> Result<Option<std::sync::Arc<[u8]>>, FilesError> {
+    fn read(&self, path: &str) -> Result<Option<Arc<[u8]>>, FilesError> {
         self.0.read_file(path).map_err(|error| FilesError {
             path: path.to_owned(),
             reason: error.to_string(),

@@ -8,11 +8,12 @@ use fluxbot_api::kustomize::{DeletionPolicy, GROUP, Kustomization, Kustomization
 use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::Api;
 
+use super::clusters::{ClusterError, Clusters};
 use super::plan::{self, Rules, Times};
 use crate::controller::attempt::Attempt;
 use crate::controller::context::Context;
 use crate::controller::outcome::Failure;
-use crate::sync::{Appliers, DeleteOptions};
+use crate::sync::DeleteOptions;
 
 /// How long the API server may take to tell whether a service account exists.
 const TIMEOUT: Duration = Duration::from_secs(15);
@@ -23,7 +24,7 @@ const DEFAULT_TERMINATION: Duration = Duration::from_mins(2);
 /// Deletes what the deletion policy says. Nothing while the object is suspended.
 pub(super) async fn delete(
     context: &Context,
-    appliers: &Appliers,
+    clusters: &Clusters,
     rules: Rules<'_>,
     attempt: &mut Attempt<Kustomization>,
 ) -> Result<(), Failure> {
@@ -33,14 +34,10 @@ pub(super) async fn delete(
     if spec.suspend == Some(true) || inventory.is_empty() || !deletes(spec) {
         return Ok(());
     }
-    if spec.kube_config.is_some() {
-        let text = "pruning for deleted resource failed: spec.kubeConfig is not supported yet: delete the objects in that \
-                    cluster by hand and set spec.deletionPolicy to Orphan";
-        return Err(failed(&object, text));
-    }
-    let namespace = &attempt.key.namespace;
+    let namespace = &attempt.key.namespace.clone();
     let account = plan::service_account(spec, rules.default_service_account);
     if let Some(account) = &account
+        && spec.kube_config.is_none()
         && !exists(context, namespace, account)
             .await
             .map_err(|text| failed(&object, &text))?
@@ -53,6 +50,22 @@ pub(super) async fn delete(
         report(attempt, EventSeverity::Error, &text);
         return Ok(());
     }
+    let appliers = match clusters.of(context, namespace, spec.kube_config.as_ref()).await {
+        Ok(appliers) => appliers,
+        // The way to the cluster is gone with its Secret; to wait for it would block the namespace's end.
+        Err(
+            error @ (ClusterError::Missing { .. } | ClusterError::NoKey { .. } | ClusterError::ConfigMap),
+        ) => {
+            let count = inventory.entries().len();
+            let text = format!("unable to prune objects: {error}: {count} objects are left behind");
+            report(attempt, EventSeverity::Error, &text);
+            return Ok(());
+        }
+        Err(error) => {
+            let text = format!("pruning for deleted resource failed: {error}");
+            return Err(failed(&object, &text));
+        }
+    };
     let applier = appliers.for_identity(account.as_deref(), namespace);
     let options = DeleteOptions {
         owner: plan::owner(&attempt.key),

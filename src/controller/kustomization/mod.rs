@@ -9,10 +9,14 @@
 
 mod artifact;
 mod build;
+mod clusters;
 mod delete;
+mod drift;
 pub mod history;
+mod memory;
 pub mod plan;
 mod run;
+mod variables;
 mod waits;
 
 pub use artifact::{ArtifactError, Artifacts};
@@ -26,6 +30,9 @@ use fluxbot_api::kustomize::Kustomization;
 use fluxbot_api::source::Artifact;
 use tokio::time::Instant;
 
+use self::clusters::{ClusterError, Clusters};
+use self::drift::DriftWatch;
+use self::memory::Memory;
 use self::plan::{Rules, Settings, Times};
 use self::run::Run;
 use super::attempt::{Attempt, Reconciler};
@@ -38,31 +45,42 @@ use super::wake::is_due;
 use super::watch::OnChange;
 use crate::objects::ObjectKey;
 use crate::source::SourceKey;
-use crate::sync::{Appliers, Limits};
+use crate::sync::Inventory;
 
 /// What the phases of a run may take beyond their timeouts: requests under way that come to their end.
 const SLACK: Duration = Duration::from_mins(2);
+
+/// How long a run waits for a dependency that is about to pass its revision on, unless the dependency wakes it, and how often.
+const DEPENDENCY_PAUSE: Duration = Duration::from_secs(2);
+const MOST_PAUSES: u32 = 15;
+
+/// How long a run that has nothing to do waits for those that have.
+const IDLE_PAUSE: Duration = Duration::from_millis(20);
 
 /// Reconciles `Kustomization`.
 pub struct KustomizationReconciler {
     context: Context,
     waits: Arc<Waits>,
     artifacts: Arc<Artifacts>,
-    appliers: Appliers,
+    clusters: Clusters,
     builds: Jobs,
+    memory: Memory,
+    drift: Arc<DriftWatch>,
 }
 
 impl KustomizationReconciler {
     /// A reconciler that takes its trees from `artifacts`. Both are shared with [`on_change`].
     #[must_use]
     pub fn new(context: Context, waits: Arc<Waits>, artifacts: Arc<Artifacts>) -> Self {
-        let appliers = Appliers::new(context.client.clone(), Limits::default());
+        let clusters = Clusters::new(context.client.clone());
         Self {
+            drift: DriftWatch::new(context.clone(), clusters.local().for_identity(None, "")),
             context,
             waits,
             artifacts,
-            appliers,
+            clusters,
             builds: Jobs::default(),
+            memory: Memory::default(),
         }
     }
 
@@ -102,9 +120,14 @@ impl KustomizationReconciler {
     ) -> Result<(), Failure> {
         let dependencies = plan::dependencies(key, &object.spec);
         self.waits.wait_for(key, &dependencies);
-        for dependency in &dependencies {
+        for (dependency, reference) in dependencies.iter().zip(&object.spec.depends_on) {
             let found = self.context.caches.kustomizations.good(dependency);
-            let unready = plan::unready(dependency, found.as_deref(), &settings.source, revision);
+            let unready = match (&found, &reference.ready_expr) {
+                (Some(found), Some(expression)) if !expression.is_empty() => {
+                    plan::unready_by_expression(reference, dependency, object, found)?
+                }
+                _ => plan::unready(dependency, found.as_deref(), &settings.source, revision),
+            };
             if let Some(text) = unready {
                 let pause = self.context.options.requeue_dependency;
                 return Err(with_revision(plan::dependency_not_ready(text, pause), revision));
@@ -112,6 +135,22 @@ impl KustomizationReconciler {
         }
         self.waits.forget(key);
         Ok(())
+    }
+
+    /// Whether a dependency from the same source is about to pass its revision on: it has applied the one before, and nothing
+    /// keeps it from the next.
+    fn is_dependency_on_its_way(&self, object: &Kustomization, settings: &Settings, revision: &str) -> bool {
+        let key = object.key();
+        let dependencies = plan::dependencies(&key, &object.spec);
+        let is_on_its_way = |dependency: &ObjectKey| {
+            let found = self.context.caches.kustomizations.good(dependency);
+            found.is_some_and(|found| plan::is_on_its_way(dependency, &found, &settings.source, revision))
+        };
+        // Before it is looked at, so that no change is missed.
+        self.waits.wait_for(&key, &dependencies);
+        let simple = dependencies.iter().zip(&object.spec.depends_on);
+        let mut simple = simple.filter(|(_, reference)| reference.ready_expr.is_none());
+        simple.any(|(dependency, _)| is_on_its_way(dependency))
     }
 }
 
@@ -138,26 +177,75 @@ impl Reconciler for KustomizationReconciler {
             self.waits.interrupt(&key, &subject(Kustomization::KIND, &key));
         }
         let settings = Settings::of(&key, &object.spec, self.rules())?;
+        let rules = Arc::new(plan::health_rules(&object.spec)?);
+        let ignored = Arc::new(plan::ignore_rules(&object.spec)?);
         let artifact = self.artifact(&object, &settings)?;
         self.check_dependencies(&key, &object, &settings, &artifact.revision)?;
+        let cluster = object.spec.kube_config.as_ref();
+        let appliers = self.clusters.of(&self.context, &key.namespace, cluster).await;
+        let appliers = appliers.map_err(|error| {
+            let failure = Failure::new(Reason::ReconciliationFailed, error.to_string());
+            let failure = match error {
+                ClusterError::ConfigMap => failure.recovery(Recovery::Stalled),
+                _ => failure.recovery(Recovery::After(settings.retry_interval)),
+            };
+            with_revision(failure, &artifact.revision)
+        })?;
         let run = Run {
+            context: &self.context,
             artifacts: &self.artifacts,
             builds: &self.builds,
-            applier: self
-                .appliers
-                .for_identity(settings.service_account.as_deref(), &key.namespace),
-            requeue_dependency: self.context.options.requeue_dependency,
+            memory: &self.memory,
+            applier: appliers.for_identity(settings.service_account.as_deref(), &key.namespace),
+            is_remote: cluster.is_some(),
+            rules,
+            ignored,
             settings,
             artifact,
             underway: &underway,
             started,
         };
-        run.reconcile(attempt).await
+        let result = match run.carry_over(attempt).await {
+            Some(result) => result,
+            None => run.reconcile(attempt).await,
+        };
+        if plan::corrects_at_once(&object) && run.settings.service_account.is_none() {
+            if result.is_ok() {
+                let inventory = attempt.status.inventory.as_ref().map(Inventory::from_stored);
+                self.drift.follow(&key, inventory.unwrap_or_default().entries());
+            }
+        } else {
+            self.drift.forget(&key);
+        }
+        result
+    }
+
+    fn postpone(&self, object: &Kustomization) -> Option<Duration> {
+        let key = object.key();
+        let settings = Settings::of(&key, &object.spec, self.rules()).ok()?;
+        let artifact = self.artifact(object, &settings).ok()?;
+        let revision = &artifact.revision;
+        let is_requested = super::wake::is_requested(object);
+        if plan::settled(object)? == Some(revision.as_str()) || is_requested {
+            return None;
+        }
+        if self.is_dependency_on_its_way(object, &settings, revision)
+            && self.memory.may_put_off(&key, revision, MOST_PAUSES)
+        {
+            return Some(DEPENDENCY_PAUSE);
+        }
+        // Those that have something to do go first.
+        let last = self.memory.get(&key)?;
+        let tree = self.artifacts.at_hand(&settings.source, &artifact)?;
+        let is_idle = plan::is_last_run_of(object, &last) && last.seen.is_same_in(&tree);
+        (is_idle && self.memory.may_put_off(&key, revision, 1)).then_some(IDLE_PAUSE)
     }
 
     async fn finalize(&self, attempt: &mut Attempt<Kustomization>) -> Result<(), Failure> {
         self.waits.forget(&attempt.key);
-        delete::delete(&self.context, &self.appliers, self.rules(), attempt).await
+        self.memory.forget(&attempt.key);
+        self.drift.forget(&attempt.key);
+        delete::delete(&self.context, &self.clusters, self.rules(), attempt).await
     }
 
     fn needs_finalizer(&self, _object: &Kustomization) -> bool {
@@ -203,8 +291,16 @@ pub fn on_change(context: &Context, waits: Arc<Waits>, artifacts: Arc<Artifacts>
             }
         }
         let settled = new.and_then(plan::settled);
-        if settled.is_some() && settled != old.and_then(plan::settled) {
-            for dependent in waits.dependents(key) {
+        let has_settled = settled.is_some() && settled != old.and_then(plan::settled);
+        for dependent in waits.dependents(key) {
+            // What an expression looks at, nobody knows.
+            let asks_more = || {
+                caches
+                    .kustomizations
+                    .good(&dependent)
+                    .is_some_and(|object| plan::has_expressions(&object.spec))
+            };
+            if has_settled || asks_more() {
                 queue.wake(&dependent);
             }
         }

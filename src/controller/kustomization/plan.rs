@@ -1,19 +1,27 @@
 //! What a `Kustomization` asks for, and what follows from what was found: no input, no output.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use fluxbot_api::Reason;
 use fluxbot_api::kustomize::{
     Kustomization, KustomizationSourceKind, KustomizationSourceReference, KustomizationSpec,
+    SubstituteStrategy,
 };
+use fluxbot_api::meta::DependencyReference;
 use fluxbot_api::source::GROUP as SOURCE_GROUP;
 use fluxbot_kustomize::flux::Overrides;
 use serde_json::{Value, json};
 
+use super::memory::LastRun;
 use crate::controller::outcome::{self, Failure, Recovery};
 use crate::objects::ObjectKey;
 use crate::source::SourceKey;
-use crate::sync::{Applied, ApplyError, CommonMetadata, Entry, Inventory, ObjectId, Owner};
+use crate::substitute;
+use crate::sync::{
+    Action, Applied, ApplyError, CommonMetadata, Entry, Expression, ExpressionError, HealthRules,
+    IgnoreRules, Inventory, ObjectId, Owner,
+};
 
 /// The shortest time that a run may take, and what the interval leaves of it, as in Flux.
 const MIN_TIMEOUT: Duration = Duration::from_secs(30);
@@ -144,43 +152,53 @@ pub fn service_account(spec: &KustomizationSpec, default: Option<&str>) -> Optio
 /// A field that this version cannot honour. An object that sets one is refused: to apply without it would apply something else
 /// than was asked for.
 fn refused(spec: &KustomizationSpec) -> Option<Failure> {
-    let fields = [
-        (
-            "spec.postBuild",
-            spec.post_build.is_some(),
-            "set values with spec.patches or spec.images",
-        ),
-        (
-            "spec.decryption",
-            spec.decryption.is_some(),
-            "no encrypted manifest is applied",
-        ),
-        (
-            "spec.kubeConfig",
-            spec.kube_config.is_some(),
-            "run a controller in that cluster",
-        ),
-        (
-            "spec.healthCheckExprs",
-            !spec.health_check_exprs.is_empty(),
-            "use spec.healthChecks or spec.wait",
-        ),
-        (
-            "spec.ignore",
-            !spec.ignore.is_empty(),
-            "leave the fields out of the manifests",
-        ),
-        (
-            "spec.dependsOn[].readyExpr",
-            spec.depends_on
-                .iter()
-                .any(|dependency| dependency.ready_expr.is_some()),
-            "leave it out to wait for Ready",
-        ),
-    ];
-    let (field, _, remedy) = fields.into_iter().find(|(_, is_set, _)| *is_set)?;
-    let text = format!("{field} is not supported yet: {remedy}");
+    spec.decryption.as_ref()?;
+    let text = "spec.decryption is not supported yet: no encrypted manifest is applied";
     Some(Failure::stalled(Reason::BuildFailed, text))
+}
+
+/// What Flux says before the cause of a failure that only a change of the object can help.
+const TERMINAL: &str = "Reconciliation failed terminally due to configuration error";
+
+fn invalid_expression(error: impl std::fmt::Display) -> Failure {
+    Failure::stalled(Reason::InvalidCelExpression, format!("{TERMINAL}: {error}"))
+}
+
+/// How the health of objects is told.
+///
+/// # Errors
+/// Expressions that are no CEL, or two for one kind.
+pub fn health_rules(spec: &KustomizationSpec) -> Result<HealthRules, Failure> {
+    HealthRules::new(&spec.health_check_exprs).map_err(invalid_expression)
+}
+
+/// The fields that are left to others.
+///
+/// # Errors
+/// Targets or paths that cannot be understood.
+pub fn ignore_rules(spec: &KustomizationSpec) -> Result<IgnoreRules, Failure> {
+    IgnoreRules::new(&spec.ignore)
+        .map_err(|error| Failure::stalled(Reason::ReconciliationFailed, error.to_string()))
+}
+
+/// How variables are put into the objects; `None` when the spec does not ask for it.
+#[must_use]
+pub fn substitution(spec: &KustomizationSpec) -> Option<substitute::Rules> {
+    let post_build = spec.post_build.as_ref()?;
+    Some(substitute::Rules {
+        always: post_build.substitute_strategy == Some(SubstituteStrategy::Always),
+        ..substitute::Rules::default()
+    })
+}
+
+/// What is done about drift between two intervals: put back at once, where an annotation says so.
+#[must_use]
+pub fn corrects_at_once(object: &Kustomization) -> bool {
+    let annotations = object.metadata.annotations.as_ref();
+    let value = annotations.and_then(|annotations| annotations.get(fluxbot_api::annotation::DRIFT));
+    value.is_some_and(|value| value == "immediate")
+        && object.spec.kube_config.is_none()
+        && object.spec.suspend != Some(true)
 }
 
 /// Refuses a source that this version cannot read.
@@ -240,10 +258,7 @@ pub fn unready(
     revision: &str,
 ) -> Option<String> {
     let Some(found) = found else {
-        return Some(format!(
-            "dependency '{dependency}' not found: kustomizations.kustomize.toolkit.fluxcd.io \"{}\" not found",
-            dependency.name
-        ));
+        return Some(dependency_missing(dependency));
     };
     let Some(applied) = settled(found) else {
         return Some(format!("dependency '{dependency}' is not ready"));
@@ -251,6 +266,72 @@ pub fn unready(
     let has_same_source = source_key(dependency, &found.spec.source_ref) == *source;
     (has_same_source && applied != Some(revision))
         .then(|| format!("dependency '{dependency}' revision is not up to date"))
+}
+
+/// Whether a dependency of the same source has applied another revision, and is about to apply this one: it is ready, and not
+/// suspended.
+#[must_use]
+pub fn is_on_its_way(
+    dependency: &ObjectKey,
+    found: &Kustomization,
+    source: &SourceKey,
+    revision: &str,
+) -> bool {
+    let has_same_source = source_key(dependency, &found.spec.source_ref) == *source;
+    let is_behind = settled(found).is_some_and(|applied| applied != Some(revision));
+    has_same_source && is_behind && found.spec.suspend != Some(true)
+}
+
+/// Whether a dependency is awaited by an expression.
+#[must_use]
+pub fn has_expressions(spec: &KustomizationSpec) -> bool {
+    spec.depends_on
+        .iter()
+        .any(|dependency| dependency.ready_expr.is_some())
+}
+
+/// Whether the expression of a dependency lets its dependent go on: the reason why not, in Flux's words, or `None`. Without an
+/// expression [`unready`] tells.
+///
+/// # Errors
+/// An expression that is no CEL, names what does not exist, or is no boolean: only a change of the object can help.
+pub fn unready_by_expression(
+    reference: &DependencyReference,
+    dependency: &ObjectKey,
+    object: &Kustomization,
+    found: &Kustomization,
+) -> Result<Option<String>, Failure> {
+    let text = reference.ready_expr.as_deref().unwrap_or_default();
+    let invalid = |error: ExpressionError| {
+        invalid_expression(format!(
+            "failed to evaluate dependency {}: {error}",
+            dependency.name
+        ))
+    };
+    let expression = Expression::parse(text).map_err(invalid)?;
+    let mut variables = serde_json::Map::new();
+    for (name, object) in [("self", object), ("dep", found)] {
+        let value = serde_json::to_value(object).unwrap_or_default();
+        variables.insert(name.to_owned(), value);
+    }
+    match expression.is_true(&variables) {
+        Ok(true) => Ok(None),
+        Ok(false) => Ok(Some(format!(
+            "dependency '{dependency}' is not ready according to readyExpr eval"
+        ))),
+        // A field that is not there yet may come.
+        Err(error @ ExpressionError::Evaluation { .. }) => Ok(Some(error.to_string())),
+        Err(error) => Err(invalid(error)),
+    }
+}
+
+/// The failure of a dependency that does not exist, in the words of a dependency.
+#[must_use]
+pub fn dependency_missing(dependency: &ObjectKey) -> String {
+    format!(
+        "dependency '{dependency}' not found: kustomizations.kustomize.toolkit.fluxcd.io \"{}\" not found",
+        dependency.name
+    )
 }
 
 /// The revision that a `Kustomization` has applied, when it is ready in its present generation: what its dependents wait for.
@@ -407,6 +488,76 @@ pub fn next_inventory(before: &Inventory, after: &Inventory, surviving: &Invento
         entries: before.unreadable().to_vec(),
     });
     after.union(surviving).union(&unreadable)
+}
+
+/// The objects that two Kustomizations claim, a line each; empty when there are none.
+///
+/// That an object moves from one to the other is no claim: the other is believed to claim it only when this one has applied the
+/// object before, or when the other has applied the same revision of the same source and still holds it.
+#[must_use]
+pub fn claims(
+    applied: &Applied,
+    before: &Inventory,
+    at: (&SourceKey, &str),
+    find: impl Fn(&ObjectKey) -> Option<Arc<Kustomization>>,
+) -> String {
+    let mut lines = Vec::new();
+    for change in &applied.changes {
+        let Some(other) = &change.taken_from else { continue };
+        let key = ObjectKey::new(&other.namespace, &other.name);
+        let Some(found) = find(&key) else { continue };
+        let is_held = inventory(&found).contains(&change.entry.id);
+        let (source, revision) = at;
+        let is_settled =
+            source_key(&key, &found.spec.source_ref) == *source && settled(&found) == Some(Some(revision));
+        if is_held && (is_settled || before.contains(&change.entry.id)) {
+            lines.push(format!(
+                "{} is also applied by Kustomization/{key}, and each overwrites what the other has written: remove it from one of \
+                 them",
+                change.entry.id.subject()
+            ));
+        }
+    }
+    lines.join("\n")
+}
+
+/// Whether a run found nothing new in the repository: what it changes is drift.
+#[must_use]
+pub fn is_known(object: &Kustomization, revision: &str, digest: &str) -> bool {
+    let Some(status) = &object.status else {
+        return false;
+    };
+    settled(object) == Some(Some(revision))
+        && status.history.first().is_some_and(|last| last.digest == digest)
+}
+
+/// Whether a run is the last one of an object as it is now, with nothing in between.
+#[must_use]
+pub(super) fn is_last_run_of(object: &Kustomization, last: &LastRun) -> bool {
+    object.metadata.uid == last.uid
+        && object.metadata.generation == Some(last.generation)
+        && settled(object) == Some(Some(&last.revision))
+}
+
+/// What was changed in the cluster by others and put back, a line for each object with the fields that differed; empty when
+/// there is nothing.
+#[must_use]
+pub fn drift(applied: &Applied) -> String {
+    let lines = applied.changes.iter().filter_map(|change| {
+        let subject = change.entry.id.subject();
+        match change.action {
+            Action::Created => Some(format!("{subject} was missing")),
+            Action::Configured if change.fields.is_empty() => {
+                Some(format!("{subject} had fields that belong to another manager"))
+            }
+            Action::Configured => {
+                let fields: Vec<&str> = change.fields.iter().map(|field| field.path.as_str()).collect();
+                Some(format!("{subject} differed in {}", fields.join(", ")))
+            }
+            _ => None,
+        }
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// The objects whose health is awaited; `None` when none is asked for.

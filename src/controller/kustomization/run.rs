@@ -1,11 +1,12 @@
 //! One revision of a source, from its tree to healthy objects.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use fluxbot_api::Reason;
 use fluxbot_api::condition::{ConditionType, EventSeverity};
-use fluxbot_api::kustomize::{GROUP, Kustomization};
+use fluxbot_api::kustomize::{GROUP, Kustomization, PostBuild};
 use fluxbot_api::source::Artifact;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -14,15 +15,18 @@ use tokio::time::Instant;
 use super::artifact::{ArtifactError, Artifacts};
 use super::build::{Build, Built, Fault};
 use super::history::{self, Record};
+use super::memory::{LastRun, Memory};
 use super::plan::{self, Settings};
+use super::variables::{self, VariablesError};
 use super::waits::Underway;
 use crate::controller::attempt::Attempt;
+use crate::controller::context::Context;
 use crate::controller::jobs::{JobError, Jobs};
 use crate::controller::outcome::{self, Announce, Done, Failure, Recovery, Requeue, Status};
 use crate::source::FetchArtifactError;
 use crate::sync::{
-    Applied, Applier, ApplyCause, ApplyOptions, DeleteError, DeleteOptions, Entry, Inventory, WaitError,
-    WaitOptions,
+    Applied, Applier, ApplyCause, ApplyOptions, DeleteError, DeleteOptions, Entry, HealthRules, IgnoreRules,
+    Inventory, ObjectId, WaitError, WaitOptions, object::MASK,
 };
 
 /// How long the objects of an awaited stage are waited for, as in Flux.
@@ -31,15 +35,23 @@ const STAGE_TIMEOUT: Duration = Duration::from_mins(1);
 /// A wait for health that takes longer than this is shown in the status.
 const SHOW_WAIT_AFTER: Duration = Duration::from_millis(500);
 
+/// When variables that could not be read are looked for again.
+const VARIABLES_PAUSE: Duration = Duration::from_secs(5);
+
 /// The annotation of an artifact that names the revision of the source code from which it was made.
 const ORIGIN_REVISION: &str = "org.opencontainers.image.revision";
 
 /// One run with everything that it takes.
 pub(super) struct Run<'a> {
+    pub(super) context: &'a Context,
     pub(super) artifacts: &'a Artifacts,
     pub(super) builds: &'a Jobs,
+    pub(super) memory: &'a Memory,
     pub(super) applier: Arc<Applier>,
-    pub(super) requeue_dependency: Duration,
+    /// Whether the objects are in another cluster.
+    pub(super) is_remote: bool,
+    pub(super) rules: Arc<HealthRules>,
+    pub(super) ignored: Arc<IgnoreRules>,
     pub(super) settings: Settings,
     pub(super) artifact: Artifact,
     pub(super) underway: &'a Underway<'a>,
@@ -48,29 +60,114 @@ pub(super) struct Run<'a> {
 
 impl Run<'_> {
     pub(super) async fn reconcile(&self, attempt: &mut Attempt<Kustomization>) -> Result<Done, Failure> {
-        let built = self
-            .build(attempt)
-            .await
-            .map_err(|failure| self.retried(failure))?;
+        // Until the end nobody knows what is in the cluster.
+        self.memory.doubt(&attempt.key);
+        let found = variables::read(self.context, &attempt.key.namespace, self.post_build(attempt)).await;
+        let found = found.map_err(|error| self.retried(no_variables(&error)))?;
+        let masks: Vec<String> = found.variables.secret_values().map(str::to_owned).collect();
+        let digest = found.digest;
+        let result = self.run(attempt, found).await;
+        match result {
+            Ok((is_news, mut last)) => {
+                last.variables = digest;
+                self.memory.put(&attempt.key, last);
+                Ok(self.finish(attempt, is_news, self.settings.interval))
+            }
+            Err(failure) => Err(self.retried(masked(failure, &masks))),
+        }
+    }
+
+    async fn run(
+        &self,
+        attempt: &mut Attempt<Kustomization>,
+        found: variables::Found,
+    ) -> Result<(bool, LastRun), Failure> {
+        let built = self.build(attempt, found).await?;
         let result = self.roll_out(attempt, &built).await;
+        let reason = result
+            .as_ref()
+            .map_or_else(|failure| failure.reason, |_| Reason::ReconciliationSucceeded);
+        self.record(attempt, &built.digest, reason);
+        let (is_news, targets) = result?;
+        let last = LastRun {
+            uid: attempt.object.metadata.uid.clone(),
+            generation: attempt.generation(),
+            source: self.settings.source.clone(),
+            revision: self.artifact.revision.clone(),
+            jobs_with_ttl: built.objects.jobs_with_ttl(),
+            seen: built.seen,
+            variables: [0; 32],
+            digest: built.digest,
+            targets,
+            at: self.started,
+        };
+        Ok((is_news, last))
+    }
+
+    /// Passes a new revision on that changes nothing for this object: nothing is built and nothing is sent for its objects.
+    ///
+    /// `None` means that this is not such a revision, or that nobody knows, so that the object takes the full path.
+    pub(super) async fn carry_over(
+        &self,
+        attempt: &mut Attempt<Kustomization>,
+    ) -> Option<Result<Done, Failure>> {
+        let last = self.memory.get(&attempt.key)?;
+        if attempt.requested_at.is_some() || !plan::is_last_run_of(&attempt.object, &last) {
+            return None;
+        }
+        let is_new = last.revision != self.artifact.revision && last.source == self.settings.source;
+        let rest = last.rest_of(self.settings.interval).filter(|_| is_new)?;
+        let tree = self.artifacts.tree(&self.settings.source, &self.artifact);
+        let tree = tokio::time::timeout_at(self.end(), tree).await.ok()?.ok()?;
+        if !last.seen.is_same_in(&tree) {
+            return None;
+        }
+        let found = variables::read(self.context, &attempt.key.namespace, self.post_build(attempt)).await;
+        if found.ok()?.digest != last.variables {
+            return None;
+        }
+        attempt.status.last_attempted_revision = Some(self.artifact.revision.clone());
+        let health = self
+            .check_health(attempt, last.targets.as_deref(), &last.jobs_with_ttl, false)
+            .await;
+        let reason = health
+            .as_ref()
+            .map_or_else(|failure| failure.reason, |()| Reason::ReconciliationSucceeded);
+        self.record(attempt, &last.digest, reason);
+        if let Err(failure) = health {
+            self.memory.doubt(&attempt.key);
+            return Some(Err(self.retried(failure)));
+        }
+        let next = LastRun {
+            revision: self.artifact.revision.clone(),
+            ..LastRun::clone(&last)
+        };
+        self.memory.put(&attempt.key, next);
+        Some(Ok(self.finish(attempt, false, rest)))
+    }
+
+    fn record(&self, attempt: &mut Attempt<Kustomization>, digest: &str, result: Reason) {
         let record = Record {
-            digest: &built.digest,
-            result: result
-                .as_ref()
-                .map_or_else(|failure| failure.reason, |_| Reason::ReconciliationSucceeded),
+            digest,
+            result,
             revision: &self.artifact.revision,
             origin_revision: self.origin_revision(),
             duration: self.started.elapsed(),
             at: Timestamp::now(),
         };
         history::record(&mut attempt.status.history, &record);
-        result
-            .map(|is_news| self.finish(attempt, is_news))
-            .map_err(|failure| self.retried(failure))
+    }
+
+    fn post_build<'o>(&self, attempt: &'o Attempt<Kustomization>) -> Option<&'o PostBuild> {
+        attempt.object.spec.post_build.as_ref()
     }
 
     /// Fetches and builds.
-    async fn build(&self, attempt: &mut Attempt<Kustomization>) -> Result<Built, Failure> {
+    async fn build(
+        &self,
+        attempt: &mut Attempt<Kustomization>,
+        found: variables::Found,
+    ) -> Result<Built, Failure> {
         let object = Arc::clone(&attempt.object);
         let spec = &object.spec;
         attempt.progress(self.text("Fetching manifests"));
@@ -90,6 +187,13 @@ impl Run<'_> {
             })?,
             owner: plan::owner(&attempt.key),
             common: plan::common_metadata(spec),
+            substitution: plan::substitution(spec).map(|rules| (found.variables, rules)),
+            ignored: Arc::clone(&self.ignored),
+            replaced_controllers: if self.is_remote {
+                Arc::default()
+            } else {
+                Arc::clone(&self.context.options.replaced_controllers)
+            },
         };
         let built = self
             .builds
@@ -105,7 +209,7 @@ impl Run<'_> {
         let built = built.map_err(|fault| {
             let reason = match &fault {
                 Fault::NoFolder(_) => Reason::ArtifactFailed,
-                Fault::Build(_) | Fault::Prepare(_) => Reason::BuildFailed,
+                Fault::Build(_) | Fault::PostBuild { .. } | Fault::Prepare(_) => Reason::BuildFailed,
             };
             Failure::new(reason, fault.to_string())
         })?;
@@ -127,8 +231,12 @@ impl Run<'_> {
         Ok(built)
     }
 
-    /// Applies, prunes and awaits health. Gives whether anything is worth telling.
-    async fn roll_out(&self, attempt: &mut Attempt<Kustomization>, built: &Built) -> Result<bool, Failure> {
+    /// Applies, prunes and awaits health. Gives whether anything is worth telling, and whose health was awaited.
+    async fn roll_out(
+        &self,
+        attempt: &mut Attempt<Kustomization>,
+        built: &Built,
+    ) -> Result<(bool, Option<Vec<Entry>>), Failure> {
         let before = plan::inventory(&attempt.object);
         attempt.progress(self.text("Detecting drift"));
         let failed = |text: String| Failure::new(Reason::ReconciliationFailed, text);
@@ -149,13 +257,61 @@ impl Run<'_> {
         if !log.is_empty() {
             self.tell(attempt, Reason::Progressing, &log);
         }
-        let dropped = applied.dropped();
-        if !dropped.is_empty() {
-            self.tell(attempt, Reason::Progressing, &dropped).severity = EventSeverity::Error;
-        }
+        self.tell_findings(attempt, built, &applied, &before);
         self.prune(attempt, &before, &applied.inventory()).await?;
-        self.check_health(attempt, built, &applied).await?;
-        Ok(!log.is_empty())
+        let targets = plan::health_targets(&attempt.key, &attempt.object.spec, &applied);
+        let has_changed = applied.changes.iter().any(crate::sync::Change::is_change);
+        self.check_health(
+            attempt,
+            targets.as_deref(),
+            &built.objects.jobs_with_ttl(),
+            has_changed,
+        )
+        .await?;
+        Ok((!log.is_empty(), targets))
+    }
+
+    /// What an apply has shown beside its changes.
+    fn tell_findings(
+        &self,
+        attempt: &mut Attempt<Kustomization>,
+        built: &Built,
+        applied: &Applied,
+        before: &Inventory,
+    ) {
+        let is_known = plan::is_known(&attempt.object, &self.artifact.revision, &built.digest);
+        let drift = if is_known {
+            plan::drift(applied)
+        } else {
+            String::new()
+        };
+        if !drift.is_empty() {
+            self.tell(attempt, Reason::DriftDetected, &drift);
+        }
+        let claims = plan::claims(
+            applied,
+            before,
+            (&self.settings.source, &self.artifact.revision),
+            |key| self.context.caches.kustomizations.good(key),
+        );
+        for text in [applied.dropped(), claims] {
+            if !text.is_empty() {
+                self.tell(attempt, Reason::Progressing, &text).severity = EventSeverity::Error;
+            }
+        }
+        let left: Vec<String> = built
+            .objects
+            .left_alone()
+            .map(|object| object.id().subject())
+            .collect();
+        if !left.is_empty() && !is_known {
+            let text = format!(
+                "{} were not applied, because they install controllers of Flux whose work is done here already: remove them from the \
+                 repository, or suspend this Kustomization to go back to Flux",
+                left.join(", ")
+            );
+            self.tell(attempt, Reason::Progressing, &text);
+        }
     }
 
     async fn apply(
@@ -230,11 +386,11 @@ impl Run<'_> {
     async fn check_health(
         &self,
         attempt: &mut Attempt<Kustomization>,
-        built: &Built,
-        applied: &Applied,
+        targets: Option<&[Entry]>,
+        jobs_with_ttl: &BTreeSet<ObjectId>,
+        has_changed: bool,
     ) -> Result<(), Failure> {
-        let object = Arc::clone(&attempt.object);
-        let Some(targets) = plan::health_targets(&attempt.key, &object.spec, applied) else {
+        let Some(targets) = targets else {
             attempt.remove_condition(ConditionType::Healthy);
             return Ok(());
         };
@@ -244,9 +400,10 @@ impl Run<'_> {
         let options = WaitOptions {
             timeout: self.settings.timeout,
             fail_fast: true,
-            jobs_with_ttl: built.objects.jobs_with_ttl(),
+            jobs_with_ttl: jobs_with_ttl.clone(),
+            rules: Arc::clone(&self.rules),
         };
-        let waited = self.await_health(attempt, &targets, &options).await;
+        let waited = self.await_health(attempt, targets, &options).await;
         let took = rounded(since.elapsed());
         if let Err(error) = waited {
             let failure = self.unhealthy(&error, &took);
@@ -260,7 +417,6 @@ impl Run<'_> {
         }
         let text = format!("Health check passed in {took}");
         let is_new_revision = attempt.status.last_applied_revision.as_ref() != Some(&self.artifact.revision);
-        let has_changed = applied.changes.iter().any(crate::sync::Change::is_change);
         if !was_healthy || (is_new_revision && has_changed) {
             self.tell(attempt, Reason::Progressing, &text);
         } else if is_healthy(&attempt.status.conditions) {
@@ -314,8 +470,8 @@ impl Run<'_> {
         }
     }
 
-    /// Notes and tells that the revision is applied.
-    fn finish(&self, attempt: &mut Attempt<Kustomization>, has_changed: bool) -> Done {
+    /// Notes and tells that the revision is applied; the next run comes after a pause.
+    fn finish(&self, attempt: &mut Attempt<Kustomization>, has_changed: bool, pause: Duration) -> Done {
         let revision = &self.artifact.revision;
         let status = &attempt.status;
         let was_ready = outcome::find(&status.conditions, ConditionType::Ready)
@@ -339,7 +495,7 @@ impl Run<'_> {
         Done {
             reason: Reason::ReconciliationSucceeded,
             message: format!("Applied revision: {revision}"),
-            requeue: Requeue::After(self.settings.interval),
+            requeue: Requeue::After(pause),
             announce: Announce::Nothing,
         }
     }
@@ -373,7 +529,7 @@ impl Run<'_> {
 
     fn no_tree(&self, error: &ArtifactError) -> Failure {
         if matches!(error, ArtifactError::Fetch(FetchArtifactError::NotFound)) {
-            let pause = self.requeue_dependency;
+            let pause = self.context.options.requeue_dependency;
             let text = format!(
                 "Source is not ready, artifact not found, retrying in {}",
                 fluxbot_api::Duration::from(pause)
@@ -417,6 +573,27 @@ impl Run<'_> {
     fn origin_revision(&self) -> Option<&str> {
         self.artifact.metadata.get(ORIGIN_REVISION).map(String::as_str)
     }
+}
+
+/// Variables that cannot be read are looked for more often than the interval says: whoever has forgotten them adds them soon.
+fn no_variables(error: &VariablesError) -> Failure {
+    Failure::new(Reason::BuildFailed, format!("post build failed: {error}"))
+        .recovery(Recovery::After(VARIABLES_PAUSE))
+}
+
+/// A failure without the values of Secrets that were put into objects: an API server may repeat what it does not understand.
+fn masked(mut failure: Failure, secrets: &[String]) -> Failure {
+    let mut secrets: Vec<&String> = secrets
+        .iter()
+        .filter(|secret| secret.chars().count() >= 4)
+        .collect();
+    // The longest first, so that no part of one stays behind after another.
+    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+    for secret in secrets {
+        failure.message = failure.message.replace(secret.as_str(), MASK);
+        failure.event = failure.event.map(|event| event.replace(secret.as_str(), MASK));
+    }
+    failure
 }
 
 fn is_healthy(conditions: &[Condition]) -> bool {

@@ -85,14 +85,3 @@ fn a_bad_object_stands_beside_the_good_ones() {
     );
     assert_eq!(cache.select(|_| true).len(), 1);
 }
-
-#[test]
-fn managed_fields_are_not_kept() {
-    let cache = Cache::default();
-    let mut with_fields = object("a", 1, "1.x");
-    if let Ok(policy) = &mut with_fields.0 {
-        policy.metadata.managed_fields = Some(Vec::new());
-    }
-    cache.observe(Event::Apply(with_fields));
-    assert!(cache.good(&key("a")).unwrap().metadata.managed_fields.is_none());
-}

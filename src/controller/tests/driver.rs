@@ -112,6 +112,8 @@ pub(super) fn context(client: kube::Client) -> Context {
         no_remote_bases: false,
         default_service_account: None,
         requeue_dependency: Duration::from_secs(30),
+        replaced_controllers: Arc::default(),
+        commit_message: crate::committer::MessagePreset::default(),
     };
     Context {
         client,

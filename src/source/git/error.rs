@@ -2,7 +2,8 @@
 
 use fluxbot_git::{FetchError, InvalidRefName, ObjectId, RemoteFailure};
 
-use super::{TreeError, Unverified};
+use super::Unverified;
+use crate::source::tree::{IncludeError, TreeError};
 
 /// A reference cannot be fetched. In conditions Flux puts `failed to checkout and determine revision: ` before the text.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +55,38 @@ pub enum ResolveError {
     /// The repository holds no commit.
     #[error("git repository is empty")]
     Empty,
+    /// A path of `spec.sparseCheckout` is not there.
+    #[error(
+        "failed to sparse checkout directories : sparse checkout dir '{path}' does not exist in repository: lstat {path}: \
+         no such file or directory"
+    )]
+    Sparse {
+        /// The path.
+        path: String,
+    },
+    /// A submodule cannot be fetched.
+    #[error("unable to fetch submodule '{path}' at {commit}: {reason}")]
+    Submodule {
+        /// Where it stands.
+        path: String,
+        /// Its commit.
+        commit: ObjectId,
+        /// Why.
+        reason: String,
+    },
+    /// The files of another source cannot be put into the tree.
+    #[error("failed to copy '{name}' include from {from} to {to}: {source}")]
+    Include {
+        /// The other source.
+        name: String,
+        /// What was to be taken.
+        from: String,
+        /// Where it was to be put.
+        to: String,
+        /// Why.
+        #[source]
+        source: IncludeError,
+    },
     /// A field asks for something that this version cannot do yet.
     #[error("{field} is not supported yet: {remedy}")]
     Unsupported {
@@ -99,6 +132,10 @@ pub enum FaultKind {
     Protocol,
     /// The signature that is asked for is not there.
     Unverified,
+    /// What another source has cannot be put into the tree.
+    Include,
+    /// A submodule cannot be fetched: it may be any of the others.
+    Submodule,
 }
 
 impl ResolveError {
@@ -114,7 +151,10 @@ impl ResolveError {
             Self::NoReference { .. }
             | Self::NoCommit { .. }
             | Self::NoCommitObject { .. }
+            | Self::Sparse { .. }
             | Self::NoMatch(_) => FaultKind::NotFound,
+            Self::Submodule { .. } => FaultKind::Submodule,
+            Self::Include { .. } => FaultKind::Include,
             Self::Empty => FaultKind::Empty,
             Self::Name(_) | Self::Unsupported { .. } | Self::Range(_) => FaultKind::Invalid,
             Self::Tree(TreeError::Ignore { .. } | TreeError::LinkedIgnore { .. }) => FaultKind::Ignore,

@@ -1,13 +1,16 @@
 //! The reference of a `GitRepository`: which commit it names, and the tree of that commit.
 
+mod content;
 mod error;
+mod modules;
 mod semver;
 mod verify;
 
+pub use content::{Content, Include, Submodules};
 pub use error::{FaultKind, ResolveError};
 pub use verify::{Unverified, Verification};
 
-use fluxbot_api::source::{GitRepositoryRef, GitRepositorySpec};
+use fluxbot_api::source::GitRepositoryRef;
 use fluxbot_git::{
     FetchError, Mirror, ObjectId, Person, ReadError, RefName, RefQuery, RemoteFailure, Snapshot, Timestamp,
 };
@@ -52,30 +55,13 @@ pub enum Resolved {
 pub struct Request<'a> {
     /// `spec.ref`.
     pub reference: Option<&'a GitRepositoryRef>,
-    /// `spec.ignore`.
-    pub ignore: Option<&'a str>,
+    /// What shapes the content of the artifact.
+    pub content: Content<'a>,
     /// The revision in the status, if its artifact is still of use: then a reference that did not move costs one listing,
     /// and a pinned commit nothing.
     pub observed: Option<&'a Revision>,
     /// `spec.verify`. With it nothing passes as unchanged: keys may be taken back at any time.
     pub verify: Option<&'a Verification>,
-}
-
-/// Refuses the fields of a `GitRepository` that this version cannot honour. Fields of the access are refused by
-/// [`crate::git::GitAccess::new`], those of the reference by [`resolve`].
-pub fn check(spec: &GitRepositorySpec) -> Result<(), ResolveError> {
-    let unsupported = [
-        (spec.recurse_submodules == Some(true), "spec.recurseSubmodules"),
-        (!spec.include.is_empty(), "spec.include"),
-        (!spec.sparse_checkout.is_empty(), "spec.sparseCheckout"),
-    ];
-    match unsupported.iter().find(|(used, _)| *used) {
-        Some((_, field)) => Err(ResolveError::Unsupported {
-            field,
-            remedy: "remove the field".to_owned(),
-        }),
-        None => Ok(()),
-    }
 }
 
 /// Finds the commit of a reference and, if it is not the observed one, its tree.
@@ -117,7 +103,7 @@ fn resolve_once(mirror: &Mirror, request: &Request<'_>) -> Result<Resolved, Reso
             let name = RefName::new(value.as_str())?;
             let found =
                 single(mirror, &name)?.ok_or_else(|| ResolveError::NoCommit { name: value.clone() })?;
-            found.resolved(request, Revision::git(&value, &found.commit))
+            found.resolved(mirror, request, Revision::git(&value, &found.commit))
         }
         "tag" => named(mirror, request, &RefName::tag(&value)?),
         "semver" => semver::resolve(mirror, request, &value),
@@ -133,8 +119,8 @@ fn resolve_once(mirror: &Mirror, request: &Request<'_>) -> Result<Resolved, Reso
 pub fn recall(
     mirror: &Mirror,
     revision: &Revision,
-    ignore: Option<&str>,
-) -> Result<Option<Checkout>, TreeError> {
+    content: &Content<'_>,
+) -> Result<Option<Checkout>, ResolveError> {
     let Some(commit) = revision.git_commit().and_then(|hex| hex.parse::<ObjectId>().ok()) else {
         return Ok(None);
     };
@@ -151,7 +137,7 @@ pub fn recall(
         commit,
         tag: None,
     }
-    .checkout(revision.clone(), ignore)
+    .checkout(mirror, revision.clone(), content)
     .map(Some)
 }
 
@@ -177,7 +163,12 @@ struct Found {
 }
 
 impl Found {
-    fn resolved(&self, request: &Request<'_>, revision: Revision) -> Result<Resolved, ResolveError> {
+    fn resolved(
+        &self,
+        mirror: &Mirror,
+        request: &Request<'_>,
+        revision: Revision,
+    ) -> Result<Resolved, ResolveError> {
         let verified = request
             .verify
             .map(|verification| verification.check(self))
@@ -185,17 +176,22 @@ impl Found {
         if verified.is_none() && request.observed == Some(&revision) {
             return Ok(Resolved::Unchanged(revision));
         }
-        let mut checkout = self.checkout(revision, request.ignore)?;
+        let mut checkout = self.checkout(mirror, revision, &request.content)?;
         checkout.verified = verified;
         Ok(Resolved::Fetched(Box::new(checkout)))
     }
 
-    fn checkout(&self, revision: Revision, ignore: Option<&str>) -> Result<Checkout, TreeError> {
-        let commit = self.snapshot.commit(&self.commit)?;
+    fn checkout(
+        &self,
+        mirror: &Mirror,
+        revision: Revision,
+        content: &Content<'_>,
+    ) -> Result<Checkout, ResolveError> {
+        let commit = self.snapshot.commit(&self.commit).map_err(TreeError::from)?;
         Ok(Checkout {
             revision,
             commit: self.commit,
-            tree: ArtifactTree::of_commit(&self.snapshot, &self.commit, ignore)?,
+            tree: content.build(mirror, &self.snapshot, &self.commit)?,
             subject: commit.message.lines().next().unwrap_or_default().to_owned(),
             author: commit.author,
             verified: None,
@@ -208,7 +204,7 @@ fn named(mirror: &Mirror, request: &Request<'_>, name: &RefName) -> Result<Resol
     let Some(found) = single(mirror, name)? else {
         return Err(absent(mirror, name)?);
     };
-    found.resolved(request, Revision::git(name.short(), &found.commit))
+    found.resolved(mirror, request, Revision::git(name.short(), &found.commit))
 }
 
 fn single(mirror: &Mirror, name: &RefName) -> Result<Option<Found>, ResolveError> {
@@ -253,7 +249,7 @@ fn pinned(
         commit,
         tag: None,
     }
-    .resolved(request, revision)
+    .resolved(mirror, request, revision)
 }
 
 /// Why a reference is not there: it is missing, or the repository is empty.

@@ -46,7 +46,7 @@ pub(super) fn resolve(mirror: &Mirror, request: &Request<'_>, range: &str) -> Re
         }
     }
     let (_, name, found) = newest.ok_or_else(|| ResolveError::NoMatch(range.to_owned()))?;
-    found.resolved(request, Revision::git(name.short(), &found.commit))
+    found.resolved(mirror, request, Revision::git(name.short(), &found.commit))
 }
 
 /// The tags of the newest version in the range, several where they differ in build metadata only, by name.

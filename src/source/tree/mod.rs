@@ -1,9 +1,12 @@
 //! An immutable tree of files: what a source holds at one revision, without what it ignores.
 
 mod archive;
-mod commit;
+mod directory;
+mod draft;
 
 pub use archive::UnpackLimits;
+pub(super) use draft::Draft;
+pub use draft::IncludeError;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,7 +22,7 @@ use crate::objects::{Files, FilesError};
 /// The files of a source at one revision. Cheap to clone; clones share everything.
 ///
 /// Paths are relative to the root, with `/` between names, without `.`, `..` or a `/` at either end; `""` is the root. A path of
-/// any other form finds nothing, so nothing outside the tree is ever reached. Symbolic links and submodules are no part of it,
+/// any other form finds nothing, so nothing outside the tree is ever reached. Symbolic links are no part of it,
 /// as they are no part of Flux's artifacts. Of a tree in Git only the list of files is held; contents are read from the mirror
 /// when they are asked for, and stay readable while the mirror moves on.
 #[derive(Clone)]
@@ -30,7 +33,7 @@ pub struct ArtifactTree {
 struct Inner {
     root: Directory,
     /// Where the blobs of a tree in Git are.
-    snapshot: Option<Snapshot>,
+    snapshots: Vec<Snapshot>,
 }
 
 /// What a path of a tree is.
@@ -79,6 +82,15 @@ pub enum TreeError {
         /// The file.
         path: String,
     },
+    /// A file or folder of this machine cannot be read.
+    #[error("cannot read {path}: {source}")]
+    Disk {
+        /// Its path.
+        path: String,
+        /// What the system says.
+        #[source]
+        source: std::io::Error,
+    },
     /// An archive cannot be read.
     #[error("cannot read the archive: {0}")]
     Archive(#[source] std::io::Error),
@@ -113,8 +125,21 @@ pub(super) enum Node {
 
 /// Where a file's content is.
 pub(super) enum Content {
-    Blob(ObjectId),
+    /// In which of the snapshots.
+    Blob(ObjectId, usize),
     Memory(Arc<[u8]>, ContentId),
+}
+
+impl Content {
+    fn read(&self, snapshots: &[Snapshot]) -> Result<Arc<[u8]>, ReadError> {
+        match self {
+            Self::Memory(bytes, _) => Ok(Arc::clone(bytes)),
+            Self::Blob(id, index) => match snapshots.get(*index) {
+                Some(snapshot) => snapshot.blob(id).map(Arc::from),
+                None => Err(ReadError::Missing { id: *id }),
+            },
+        }
+    }
 }
 
 impl ArtifactTree {
@@ -126,8 +151,19 @@ impl ArtifactTree {
         commit: &ObjectId,
         ignore: Option<&str>,
     ) -> Result<Self, TreeError> {
-        let root = commit::read(snapshot, commit, ignore)?;
-        Ok(Self::new(root, Some(snapshot.clone())))
+        Draft::of_commit(snapshot, commit, &[])?.finish(ignore)
+    }
+
+    /// The files of a folder of this machine as a source would have them, read into memory: regular files only, without `.git`
+    /// and without what is ignored.
+    ///
+    /// # Errors
+    /// What cannot be read, and more than [`UnpackLimits`] allows by default.
+    pub fn of_directory(path: &Path, ignore: Option<&str>) -> Result<Self, TreeError> {
+        let mut root = draft::without_ignored(directory::scan(path)?, &[], ignore)?;
+        let mut left = UnpackLimits::default().most_bytes;
+        directory::fill(path, &mut root, &mut left)?;
+        Ok(Self::new(root, Vec::new()))
     }
 
     /// The files of an archive as [`super::pack`] and source-controller write them, held in memory.
@@ -138,12 +174,12 @@ impl ArtifactTree {
 
     /// As [`ArtifactTree::from_tar_gz`], from a stream.
     pub fn read_tar_gz(archive: impl Read, limits: &UnpackLimits) -> Result<Self, TreeError> {
-        Ok(Self::new(archive::read(archive, limits)?, None))
+        Ok(Self::new(archive::read(archive, limits)?, Vec::new()))
     }
 
-    fn new(root: Directory, snapshot: Option<Snapshot>) -> Self {
+    fn new(root: Directory, snapshots: Vec<Snapshot>) -> Self {
         Self {
-            inner: Arc::new(Inner { root, snapshot }),
+            inner: Arc::new(Inner { root, snapshots }),
         }
     }
 
@@ -196,7 +232,7 @@ impl ArtifactTree {
         match self.find(path)? {
             Found::File { content, .. } => Some(match content {
                 Content::Memory(_, id) => *id,
-                Content::Blob(id) => {
+                Content::Blob(id, _) => {
                     let mut bytes = [0; 32];
                     for (target, byte) in bytes.iter_mut().zip(id.as_bytes()) {
                         *target = *byte;
@@ -212,12 +248,12 @@ impl ArtifactTree {
         &self.inner.root
     }
 
+    fn snapshots(&self) -> &[Snapshot] {
+        &self.inner.snapshots
+    }
+
     pub(super) fn content(&self, content: &Content) -> Result<Arc<[u8]>, ReadError> {
-        match (content, &self.inner.snapshot) {
-            (Content::Memory(bytes, _), _) => Ok(Arc::clone(bytes)),
-            (Content::Blob(id), Some(snapshot)) => snapshot.blob(id).map(Arc::from),
-            (Content::Blob(id), None) => Err(ReadError::Missing { id: *id }),
-        }
+        content.read(&self.inner.snapshots)
     }
 
     fn find(&self, path: &str) -> Option<Found<'_>> {

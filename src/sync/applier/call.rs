@@ -306,6 +306,14 @@ impl Api {
             .map(|body| body.to_vec()))
     }
 
+    /// The same for the metadata of objects.
+    pub(super) fn watch_metadata_request(&self, path: &str) -> Result<Request<Vec<u8>>, CallError> {
+        let accept = (header::ACCEPT, METADATA_ONLY);
+        Ok(self
+            .request(Method::GET, path, Bytes::new(), &[accept])?
+            .map(|body| body.to_vec()))
+    }
+
     /// The client, for streams.
     pub(super) fn client(&self) -> &kube::Client {
         &self.client

@@ -3,8 +3,10 @@
 use bytes::Bytes;
 use serde_json::{Value, json};
 
+use super::super::ignored::{without, yielded};
 use super::super::normalize::is_typed;
 use super::super::object::text;
+use super::super::prepare::Owner;
 use super::super::unknown_fields::remove_named;
 use super::super::{diff, managers, switches};
 use super::stage::{Context, Task, state};
@@ -82,7 +84,7 @@ async fn try_look(context: &Context<'_>, task: &Task<'_>) -> Result<Look, Object
         }));
     }
     let wish = &task.prepared.object().value;
-    if switches::is_excluded(wish) {
+    if switches::is_excluded(wish) || task.prepared.is_left_alone() {
         return Ok(skipped(task));
     }
     let live = match applier.api.get(&task.path).await {
@@ -149,12 +151,18 @@ fn judge(context: &Context<'_>, task: &Task<'_>, live: Option<&Value>, trial: Tr
     };
     let is_merged = switches::is_merged(wish) || switches::is_merged(live);
     let options = context.options;
+    let ignored = task.prepared.ignored();
+    let is_different = if ignored.is_empty() {
+        diff::differs(live, &result)
+    } else {
+        diff::differs(&without(live, ignored), &without(&result, ignored))
+    };
     let take_over = if is_merged {
         None
     } else {
         managers::take_over(live, &options.field_manager, &options.override_managers)
     };
-    if take_over.is_none() && !diff::differs(live, &result) {
+    if take_over.is_none() && !is_different {
         let (is_current, resource_version) = state(live);
         return Look::Settled(Written {
             change: changed(Action::Unchanged),
@@ -163,7 +171,17 @@ fn judge(context: &Context<'_>, task: &Task<'_>, live: Option<&Value>, trial: Tr
         });
     }
     let mut change = changed(Action::Configured);
-    change.fields = diff::changes(live, &result);
+    change.taken_from = Owner::of(live).filter(|owner| !owner.owns(wish));
+    let mut body = body;
+    if ignored.is_empty() {
+        change.fields = diff::changes(live, &result);
+    } else {
+        change.fields = diff::changes(&without(live, ignored), &without(&result, ignored));
+        let sent: Value = serde_json::from_slice(&body).unwrap_or_default();
+        if let Some(yielded) = yielded(&sent, live, &result, ignored, &options.field_manager) {
+            body = Bytes::from(yielded.to_string());
+        }
+    }
     Look::Write(Write {
         change,
         take_over,

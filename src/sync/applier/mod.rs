@@ -4,6 +4,7 @@ mod call;
 mod discovery;
 mod error;
 mod look;
+mod owned;
 mod prune;
 mod stage;
 mod wait;
@@ -19,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use call::CallError;
 pub use error::{ApplyCause, ApplyError, DeleteError, ObjectFailure, Phase, WaitError};
+pub use owned::Owned;
 pub use prune::{DeleteOptions, Pruned, Survivor};
 pub use wait::WaitOptions;
 
@@ -30,7 +32,7 @@ use super::inventory::{Entry, Inventory};
 use super::known::KnownEqual;
 use super::object::{GroupKind, Object, ObjectId};
 use super::order::Stage;
-use super::prepare::{Prepared, at};
+use super::prepare::{Owner, Prepared, at};
 
 /// The field manager of applied objects. It is Flux's, so that a switch in either direction changes no object.
 pub const FIELD_MANAGER: &str = "kustomize-controller";
@@ -123,6 +125,8 @@ pub struct Change {
     /// Fields that were left out because the kind has none of the name, as the API server spells them. Only known when the
     /// object was looked at in full.
     pub dropped: Vec<String>,
+    /// The Kustomization whose labels it had before, when that is another one.
+    pub taken_from: Option<Owner>,
     /// Where it was written.
     pub origin: Option<String>,
 }
@@ -409,6 +413,17 @@ impl Applier {
         cancel: &CancellationToken,
     ) -> Result<(), WaitError> {
         wait::wait_ready(self, entries, options, cancel).await
+    }
+
+    /// Watches the metadata of all objects of a kind that carry the labels of an owner, until it is cancelled. Those that there
+    /// are come first. A watch that ends is opened again.
+    pub async fn watch_owned(
+        &self,
+        kind: &Entry,
+        tell: &(dyn Fn(Owned) + Send + Sync),
+        cancel: &CancellationToken,
+    ) {
+        owned::watch(self, kind, tell, cancel).await;
     }
 
     /// Forgets what is known of objects, so that the next apply looks at each of them again.

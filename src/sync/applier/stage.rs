@@ -50,6 +50,7 @@ impl Task<'_> {
             action,
             fields: Vec::new(),
             dropped: Vec::new(),
+            taken_from: None,
             origin: self.prepared.object().origin.clone(),
         }
     }

@@ -11,7 +11,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::super::health::{self, Health, Status};
+use super::super::health::{self, Health, HealthRules, Status};
 use super::super::inventory::Entry;
 use super::super::object::{ObjectId, text};
 use super::call::encode;
@@ -34,6 +34,8 @@ pub struct WaitOptions {
     pub fail_fast: bool,
     /// Jobs that are removed when they are done, see [`Prepared::jobs_with_ttl`](super::super::prepare::Prepared::jobs_with_ttl).
     pub jobs_with_ttl: BTreeSet<ObjectId>,
+    /// How to tell the health of objects.
+    pub rules: Arc<HealthRules>,
 }
 
 impl Default for WaitOptions {
@@ -42,6 +44,7 @@ impl Default for WaitOptions {
             timeout: Duration::from_mins(1),
             fail_fast: true,
             jobs_with_ttl: BTreeSet::new(),
+            rules: Arc::default(),
         }
     }
 }
@@ -79,9 +82,10 @@ impl Backoff {
 }
 
 pub(super) async fn check(applier: &Applier, entries: &[Entry]) -> Vec<(Entry, Health)> {
+    let rules = &HealthRules::default();
     let reads: Vec<_> = entries
         .iter()
-        .map(|entry| async move { (entry.clone(), observe(applier, entry, true).await.health) })
+        .map(|entry| async move { (entry.clone(), observe(applier, entry, rules, true).await.health) })
         .collect();
     stream::iter(reads).buffered(AT_ONCE).collect().await
 }
@@ -103,7 +107,7 @@ impl Observation {
 }
 
 /// Reads an object. With `with_pods` the pods of one that is on its way are looked at too.
-async fn observe(applier: &Applier, entry: &Entry, with_pods: bool) -> Observation {
+async fn observe(applier: &Applier, entry: &Entry, rules: &HealthRules, with_pods: bool) -> Observation {
     let resource = match applier.shared.discovery.of_entry(&applier.api, entry).await {
         Ok(Some(resource)) => resource,
         Ok(None) => return Observation::unknown(&unknown(&entry.id.group, &entry.version, &entry.id.kind)),
@@ -126,8 +130,9 @@ async fn observe(applier: &Applier, entry: &Entry, with_pods: bool) -> Observati
         }
         Err(error) => return Observation::unknown(&error),
     };
-    let mut health = health::compute(&live);
-    if with_pods && health.status == Status::InProgress && health::has_pods(&live) {
+    let mut health = rules.compute(&live);
+    let has_pods = health::has_pods(&live) && !rules.covers(&entry.id.group, &entry.id.kind);
+    if with_pods && health.status == Status::InProgress && has_pods {
         health = of_pods(applier, entry, &live).await.unwrap_or(health);
     }
     // Secrets are never watched.
@@ -234,11 +239,11 @@ pub(super) async fn wait_ready(
 impl Wait<'_> {
     /// Reads objects, and begins to watch those that are not ready.
     async fn round(&mut self, indexes: &[usize], with_pods: bool) {
-        let (applier, entries) = (self.applier, self.entries);
+        let (applier, entries, rules) = (self.applier, self.entries, &self.options.rules);
         let reads: Vec<_> = indexes
             .iter()
             .filter_map(|index| Some((*index, entries.get(*index)?)))
-            .map(|(index, entry)| async move { (index, observe(applier, entry, with_pods).await) })
+            .map(|(index, entry)| async move { (index, observe(applier, entry, rules, with_pods).await) })
             .collect();
         let observations: Vec<(usize, Observation)> =
             stream::iter(reads).buffer_unordered(AT_ONCE).collect().await;
@@ -266,6 +271,7 @@ impl Wait<'_> {
         };
         let client = self.applier.api.client().clone();
         let deadline = self.applier.shared.limits.request;
+        let rules = Arc::clone(&self.options.rules);
         let events = async move {
             let opening = client.request_events::<Value>(request);
             let events = match tokio::time::timeout(deadline, opening).await {
@@ -276,7 +282,7 @@ impl Wait<'_> {
                 events.filter_map(move |event| {
                     let health = match event {
                         Ok(WatchEvent::Added(live) | WatchEvent::Modified(live)) => {
-                            Some(health::compute(&live))
+                            Some(rules.compute(&live))
                         }
                         Ok(WatchEvent::Deleted(_)) => {
                             Some(Health::new(Status::NotFound, "Resource not found"))

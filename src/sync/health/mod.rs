@@ -1,10 +1,13 @@
 //! How far an object has come, as kstatus tells it from the object alone.
 
 mod builtin;
+mod rules;
 
 use std::fmt;
 
 use serde_json::Value;
+
+pub use rules::{HealthRuleError, HealthRules};
 
 /// How far an object has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

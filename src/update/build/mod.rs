@@ -214,21 +214,17 @@ impl Builder<'_> {
         };
         let built = fluxbot_kustomize::build(&Tree(self.files), folder, &options)?;
         let manifests = built.objects.into_iter().map(|object| {
-            let text = |pointer: &str| {
-                object
-                    .value
-                    .pointer(pointer)
-                    .and_then(Value::as_str)
-                    .map(str::to_owned)
-            };
+            let origin = object.origin.clone();
+            let value = object.into_json();
+            let text = |pointer: &str| value.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
             Manifest {
-                file: object.origin.path,
-                line: object.origin.line,
+                file: origin.path.into(),
+                line: origin.line,
                 api_version: text("/apiVersion").unwrap_or_default(),
                 kind: text("/kind").unwrap_or_default(),
                 namespace: text("/metadata/namespace"),
                 name: text("/metadata/name").unwrap_or_default(),
-                value: object.value,
+                value,
             }
         });
         Ok(manifests.collect())

@@ -248,28 +248,6 @@ async fn the_objects_of_two_clusters_are_told_apart_by_their_folder() {
 }
 
 #[tokio::test]
-async fn a_push_branch_of_its_own_is_created_and_then_followed() {
-    let (registry, repository) = semver_repository("push-branch").await;
-    let objects = repository
-        .show("main", "clusters/beta/image.yaml")
-        .replace("push: {branch: main}", "push: {branch: image-updates}");
-    let main = repository.commit_files("main", "branch", &[("clusters/beta/image.yaml", &objects)]);
-    registry.push_tags("push-branch", &["1.0.1"]).await;
-    update(&repository, &["--push"]).run().await.success();
-    registry.push_tags("push-branch", &["1.0.2"]).await;
-    update(&repository, &["--push"]).run().await.success();
-    update(&repository, &["--push"]).run().await.success();
-    assert_eq!(repository.revision("main"), Some(main.clone()));
-    assert_eq!(repository.revision("image-updates~2"), Some(main));
-    assert!(
-        repository
-            .show("image-updates", "apps/push-branch.yaml")
-            .contains(":1.0.2\"")
-    );
-    repository.fsck();
-}
-
-#[tokio::test]
 async fn what_is_not_supported_yet_is_refused_by_name_and_the_others_go_on() {
     let (registry, repository) = semver_repository("refused").await;
     registry.push_tags("refused", &["1.0.1"]).await;

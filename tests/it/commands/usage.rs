@@ -15,6 +15,8 @@ use crate::support::cli::Fluxbot;
 #[case(&["update"])]
 #[case(&["crds"])]
 #[case(&["demo"])]
+#[case(&["envsubst"])]
+#[case(&["build"])]
 #[tokio::test]
 async fn every_command_has_help_with_an_example(#[case] command: &[&str]) {
     let run = Fluxbot::new(command.iter().chain(&["--help"])).run().await;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fluxbot::cloud::{CloudTokens, Environment};
+use fluxbot::committer::MessagePreset;
 use fluxbot::controller::{
     Cache, Context, Destinations, Drive, Events, Guarded, Health, Landings, Leadership, Metrics, Observer,
     OnChange, Options, Queue, Reconciled, Reconciler, TagStore, drive, image_policy, image_repository,
@@ -71,6 +72,8 @@ impl Fixture {
             no_remote_bases: false,
             default_service_account: None,
             requeue_dependency: Duration::from_secs(1),
+            replaced_controllers: Arc::default(),
+            commit_message: MessagePreset::default(),
         };
         change(&mut options);
         let stop = CancellationToken::new();

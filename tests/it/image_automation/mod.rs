@@ -9,3 +9,4 @@ mod registries;
 mod repositories;
 mod restart;
 mod skipped_markers;
+mod targets;

@@ -69,7 +69,6 @@ pub async fn look(
     tokio::task::spawn_blocking(move || {
         let request = Request {
             reference: reference.as_ref(),
-            ignore: None,
             observed: observed.as_ref(),
             ..Request::default()
         };

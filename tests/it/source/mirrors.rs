@@ -7,7 +7,7 @@ use fluxbot::committer::{PlanDefaults, Work, Writer, plan};
 use fluxbot::image::{ImageRef, PolicyKey};
 use fluxbot::objects::Files as _;
 use fluxbot::source::Revision;
-use fluxbot::source::git::{Resolved, recall};
+use fluxbot::source::git::{Content, Resolved, recall};
 use fluxbot_git::{
     CommitRequest, Edit, Mirror, ObjectId, Person, PushOptions, RefName, RefQuery, RefUpdate, RepoPath,
     Timestamp,
@@ -75,7 +75,7 @@ async fn what_this_process_pushed_is_a_source_without_a_download() {
     let control = GitServer::shared().control().clone();
     let before = control.requests("mirror-push").await.len();
     let revision = Revision::git("main", &commit);
-    let at_once = recall(&lab.mirror(&repository), &revision, None)
+    let at_once = recall(&lab.mirror(&repository), &revision, &Content::default())
         .unwrap()
         .unwrap();
     assert_eq!(
@@ -108,18 +108,26 @@ async fn after_a_restart_the_mirror_brings_back_what_the_status_names_without_as
     let lab = lab.restarted();
     let server = GitServer::shared();
     let before = server.control().requests("mirror-restart").await.len();
-    let again = recall(&lab.mirror(&repository), &first.revision, None)
+    let again = recall(&lab.mirror(&repository), &first.revision, &Content::default())
         .unwrap()
         .unwrap();
     assert_eq!(again.tree.list("").unwrap(), first.tree.list("").unwrap());
     assert_eq!((again.commit, again.subject), (first.commit, first.subject));
     assert_eq!(server.control().requests("mirror-restart").await.len(), before);
     let other = Revision::parse("main@sha1:5394cb7f48332b2de7c17dd8b8384bbc84b7e738");
-    assert!(recall(&lab.mirror(&repository), &other, None).unwrap().is_none());
     assert!(
-        recall(&lab.mirror(&repository), &Revision::parse("1.2.3"), None)
+        recall(&lab.mirror(&repository), &other, &Content::default())
             .unwrap()
             .is_none()
+    );
+    assert!(
+        recall(
+            &lab.mirror(&repository),
+            &Revision::parse("1.2.3"),
+            &Content::default()
+        )
+        .unwrap()
+        .is_none()
     );
 }
 
@@ -136,6 +144,7 @@ fn work(tag: &str) -> Work {
     let image = ImageRef::new("example.org/app", tag, None).unwrap();
     Work {
         plan: plan(&yaml_serde::from_str(automation).unwrap(), None, &defaults).unwrap(),
+        identity: "a".to_owned(),
         selections: [(PolicyKey::new("ns", "app"), image)].into_iter().collect(),
         foreign: BTreeSet::new(),
         signing_key: None,
@@ -213,7 +222,10 @@ async fn fetches_and_pushes_of_many_threads_on_one_mirror_are_all_right() {
     }
     for writer in 0..3 {
         let revision = Revision::git("x", &repository.revision(&format!("writer-{writer}")).unwrap());
-        let tree = recall(&mirror, &revision, None).unwrap().unwrap().tree;
+        let tree = recall(&mirror, &revision, &Content::default())
+            .unwrap()
+            .unwrap()
+            .tree;
         assert_eq!(tree.list("").unwrap().len(), 5);
     }
     repository.fsck();

@@ -1,33 +1,17 @@
 //! The original's own cases, where they are beside the checkout.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Deserialize;
 
-use crate::{LoadRestrictor, MemoryFiles, Options, build};
+use super::case;
 
 #[derive(Deserialize)]
 struct Case {
     name: String,
-    run: String,
-    files: BTreeMap<String, String>,
+    #[serde(flatten)]
+    case: case::Case,
     expected: String,
-}
-
-fn outcome(case: &Case) -> Result<String, String> {
-    let clean = |path: &str| crate::tree::join("", path).unwrap_or_default();
-    let files = MemoryFiles::new(
-        case.files
-            .iter()
-            .map(|(path, text)| (clean(path), text.as_bytes())),
-    );
-    let options = Options {
-        load_restrictor: LoadRestrictor::None,
-        ..Options::default()
-    };
-    let built = build(&files, &case.run, &options).map_err(|error| error.to_string())?;
-    Ok(built.to_yaml())
 }
 
 #[test]
@@ -41,7 +25,7 @@ fn the_cases_of_the_original_give_its_output() {
     let mut faults = Vec::new();
     let mut passed = 0;
     for case in &cases {
-        let result = outcome(case);
+        let result = case.case.outcome();
         let expected = case.expected.strip_prefix('\n').unwrap_or(&case.expected);
         let is_right = result.as_deref() == Ok(expected);
         passed += usize::from(is_right);

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::{LoadRestrictor, MemoryFiles, Options, build};
+use super::case::Case;
 
 /// Numbers that look random and are the same for the same seed.
 struct Random(u64);
@@ -46,6 +46,15 @@ const IMAGES: [&str; 6] = [
     "docker.io/library/nginx:2",
     "api:v1@sha256:aa",
     "x",
+];
+
+/// Texts in forms that no emitter writes.
+const BLOCKS: [&str; 5] = [
+    ">-\n    a\n      b\n    c",
+    ">\n    a b\n    c\n\n      d",
+    ">+\n    a\n\n     b\n\n",
+    "|2\n      a\n    b",
+    "'a\n\n    b'",
 ];
 
 fn text(random: &mut Random) -> Value {
@@ -454,6 +463,11 @@ fn case(random: &mut Random) -> Value {
         for _ in 0..random.below(4) + usize::from(folder.starts_with("base")) {
             let _ = writeln!(text, "---\n{}", fluxbot_yaml::to_string(&object(random)));
         }
+        if random.chance(10) {
+            let (name, block) = (random.pick(&NAMES), random.pick(&BLOCKS));
+            let head = "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: ";
+            let _ = writeln!(text, "{head}{name}}}\ndata:\n  block: {block}");
+        }
         let mut resources: Vec<String> = match *folder {
             "" => std::mem::take(&mut below),
             "middle" => below.drain(..).map(|name| format!("../{name}")).collect(),
@@ -485,15 +499,8 @@ fn case(random: &mut Random) -> Value {
 }
 
 fn ours(case: &Value) -> Result<String, String> {
-    let files = case["files"].as_object().unwrap().iter();
-    let files = MemoryFiles::new(files.map(|(path, text)| (path.clone(), text.as_str().unwrap().as_bytes())));
-    let options = Options {
-        load_restrictor: LoadRestrictor::None,
-        ..Options::default()
-    };
-    build(&files, "", &options)
-        .map(|built| built.to_yaml())
-        .map_err(|error| error.to_string())
+    let case: Case = serde_json::from_value(case.clone()).unwrap();
+    case.outcome()
 }
 
 fn number(name: &str, default: u64) -> u64 {

@@ -4,22 +4,17 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::{LoadRestrictor, MemoryFiles, Options, Reorder, build};
+use super::case;
+use crate::{MemoryFiles, Options, build};
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
 struct Case {
     name: String,
-    run: String,
-    #[serde(default)]
-    reorder: String,
-    #[serde(default)]
-    root_only: bool,
     /// Names of files that several cases have.
     #[serde(default, rename = "use")]
     common: Vec<String>,
-    #[serde(default)]
-    files: BTreeMap<String, String>,
+    #[serde(flatten)]
+    case: case::Case,
     #[serde(default)]
     expected: String,
     #[serde(default)]
@@ -32,36 +27,13 @@ struct Golden {
     cases: Vec<Case>,
 }
 
-fn outcome(case: &Case) -> Result<String, String> {
-    let files = MemoryFiles::new(
-        case.files
-            .iter()
-            .map(|(path, text)| (path.clone(), text.as_bytes())),
-    );
-    let options = Options {
-        load_restrictor: if case.root_only {
-            LoadRestrictor::RootOnly
-        } else {
-            LoadRestrictor::None
-        },
-        reorder: if case.reorder == "legacy" {
-            Reorder::Legacy
-        } else {
-            Reorder::None
-        },
-        ..Options::default()
-    };
-    let built = build(&files, &case.run, &options).map_err(|error| error.to_string())?;
-    Ok(built.to_yaml())
-}
-
 fn cases() -> Vec<Case> {
     let golden: Golden = serde_json::from_str(include_str!("golden.json")).unwrap();
     let mut cases = golden.cases;
     for case in &mut cases {
         for name in std::mem::take(&mut case.common) {
             let text = golden.common[&name].clone();
-            case.files.entry(name).or_insert(text);
+            case.case.files.entry(name).or_insert(text);
         }
     }
     cases
@@ -71,7 +43,7 @@ fn cases() -> Vec<Case> {
 fn builds_give_what_the_original_gives() {
     let mut faults = Vec::new();
     for case in cases() {
-        match (outcome(&case), case.error.as_str()) {
+        match (case.case.outcome(), case.error.as_str()) {
             (Ok(text), "") if text == case.expected => {}
             (Err(_), error) if !error.is_empty() => {}
             (Ok(text), "") => {
@@ -94,7 +66,7 @@ fn builds_give_what_the_original_gives() {
 fn errors_name_the_file_the_field_and_the_object() {
     let failing = cases().into_iter().filter(|case| !case.error.is_empty());
     let lines: Vec<String> = failing
-        .map(|case| format!("{}: {}", case.name, outcome(&case).unwrap_err()))
+        .map(|case| format!("{}: {}", case.name, case.case.outcome().unwrap_err()))
         .collect();
     insta::assert_snapshot!(lines.join("\n"));
 }

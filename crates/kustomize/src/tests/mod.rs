@@ -1,3 +1,6 @@
+use crate::{LoadRestrictor, MemoryFiles, Options, Reorder, build};
+
+mod case;
 mod conformance;
 mod flux;
 mod fuzz;

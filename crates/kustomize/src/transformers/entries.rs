@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use fluxbot_yaml::Value;
+use fluxbot_yaml::{Text, Value};
 
 use super::{Transformer, about};
 use crate::fields::{Create, FieldSpec};
@@ -19,29 +19,29 @@ impl Transformer for Entries {
         if self.pairs.is_empty() {
             return Ok(());
         }
-        for resource in all.items_mut() {
+        let pairs = self.pairs.iter();
+        let pairs: Vec<(Text, Value)> = pairs
+            .map(|(key, text)| (key.into(), text.as_str().into()))
+            .collect();
+        all.for_each(|resource| {
             let gvk = resource.gvk();
             for field in self.fields.iter().filter(|field| field.selects(&gvk)) {
-                let result = field.visit(&mut resource.value, Create::Map, &mut |value| self.set(value));
+                let result = field.visit(&mut resource.value, Create::Map, &mut |value| set(&pairs, value));
                 about(resource, result)?;
             }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 }
 
-impl Entries {
-    fn set(&self, value: &mut Value) -> Result<(), String> {
-        match value {
-            Value::Map(entries) => {
-                for (key, text) in &self.pairs {
-                    entries.insert(key.clone(), Value::String(text.clone()));
-                }
-                Ok(())
-            }
-            // A null that may not be created stays.
-            Value::Null { .. } => Ok(()),
-            _ => Err("wrong node kind: expected MappingNode".to_owned()),
+fn set(pairs: &[(Text, Value)], value: &mut Value) -> Result<(), String> {
+    match value {
+        Value::Map(entries) => {
+            entries.extend(pairs.iter().cloned());
+            Ok(())
         }
+        // A null that may not be created stays.
+        Value::Null { .. } => Ok(()),
+        _ => Err("wrong node kind: expected MappingNode".to_owned()),
     }
 }

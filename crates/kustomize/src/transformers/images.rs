@@ -46,25 +46,20 @@ impl Images {
 
 impl Transformer for Images {
     fn apply(&self, all: &mut ResourceList) -> Result<(), String> {
-        let mut set = |value: &mut Value| self.set(value);
-        let items = all.items_mut();
-        for resource in &mut *items {
-            if resource.kind() != "CustomResourceDefinition" {
-                let result = set_container_images(&mut resource.value, &mut set);
-                about(resource, result)?;
-            }
-        }
-        for resource in items {
+        all.for_each(|resource| {
             let gvk = resource.gvk();
             if gvk.kind == "CustomResourceDefinition" {
-                continue;
+                return Ok(());
             }
+            let mut set = |value: &mut Value| self.set(value);
+            let result = set_container_images(&mut resource.value, &mut set);
+            about(resource, result)?;
             for field in self.fields.iter().filter(|field| field.selects(&gvk)) {
                 let result = field.visit(&mut resource.value, Create::Never, &mut set);
                 about(resource, result)?;
             }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 }
 

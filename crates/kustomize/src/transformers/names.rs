@@ -31,13 +31,13 @@ fn keeps_its_name(gvk: &Gvk) -> bool {
 
 impl Transformer for Name {
     fn apply(&self, all: &mut ResourceList) -> Result<(), String> {
-        for resource in all.items_mut() {
+        all.for_each(|resource| {
             let original = resource.original_id().gvk;
             if keeps_its_name(&original) {
-                continue;
+                return Ok(());
             }
             for field in self.fields.iter().filter(|field| field.selects(&original)) {
-                if field.path == "metadata/name" {
+                if field.path.as_str() == "metadata/name" {
                     let key = match self.affix {
                         Affix::Prefix => note::PREFIXES,
                         Affix::Suffix => note::SUFFIXES,
@@ -65,7 +65,7 @@ impl Transformer for Name {
                 let result = field.visit(&mut resource.value, Create::Scalar, &mut set);
                 about(resource, result)?;
             }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 }

@@ -47,14 +47,14 @@ impl Transformer for Namespace {
         if self.name.is_empty() {
             return Ok(());
         }
-        for resource in all.items_mut() {
+        all.for_each(|resource| {
             let is_chart = resource.annotation(note::HELM_GENERATED).as_deref() == Some("true");
             if resource.is_gone() || is_chart {
-                continue;
+                return Ok(());
             }
             resource.remember_id();
-            self.set_all(resource)?;
-        }
+            self.set_all(resource)
+        })?;
         all.check_unique("namespace transformation produces ID conflict")
     }
 }
@@ -98,7 +98,7 @@ impl Namespace {
             return Err("namespace field specs must target scalar nodes".to_owned());
         }
         if !self.unset_only || value.text().is_none_or(|text| text.is_empty()) {
-            *value = Value::String(self.name.clone());
+            *value = self.name.as_str().into();
         }
         Ok(())
     }
@@ -121,7 +121,7 @@ impl Namespace {
                 Subjects::None => false,
             };
             if moves && (!self.unset_only || text(subject, "namespace").is_empty()) {
-                subject.insert("namespace".to_owned(), self.name.as_str().into());
+                subject.insert("namespace", self.name.as_str().into());
             }
         }
     }

@@ -84,7 +84,7 @@ fn create<'v>(value: &'v mut Value, path: &[String]) -> Result<Option<&'v mut Va
         name.is_some_and(|name| (name.starts_with('[') && name.ends_with(']')) || name.parse::<u32>().is_ok())
     };
     let blank = || match rest.first() {
-        None => Value::String(String::new()),
+        None => "".into(),
         name if is_list(name) => Value::List(Vec::new()),
         _ => Value::Map(Map::new()),
     };
@@ -123,7 +123,7 @@ fn create<'v>(value: &'v mut Value, path: &[String]) -> Result<Option<&'v mut Va
     let Value::Map(fields) = value else {
         return Err("wrong node kind: expected MappingNode".to_owned());
     };
-    create(fields.entry(name.clone()).or_insert_with(blank), rest)
+    create(fields.get_or_insert_with(name, blank), rest)
 }
 
 /// Inserts a part into a file path. Positions behind the end are the end, and a path that is absolute stays so.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::scan::Mark;
-use crate::{Data, Node, ParseError, Reading};
+use crate::{Data, Node, ParseError, Reading, Text};
 
 /// From this number of fields on, they are found by a hash table.
 const INDEXED: usize = 16;
@@ -11,7 +11,7 @@ const INDEXED: usize = 16;
 /// A key whose value has not been seen.
 #[derive(Debug)]
 pub(super) enum Key {
-    Name(String),
+    Name(Text),
     /// `<<`
     Merge,
 }
@@ -19,8 +19,8 @@ pub(super) enum Key {
 /// The fields of a map that is open.
 #[derive(Debug)]
 pub(super) struct Fields {
-    entries: Vec<(String, Node)>,
-    index: HashMap<String, usize>,
+    entries: Vec<(Text, Node)>,
+    index: HashMap<Text, usize>,
     merges: Vec<Node>,
     pub(super) key: Option<Key>,
     /// The place of the line of the first key among those of all open maps.
@@ -45,7 +45,7 @@ impl Fields {
         self.entries.iter().position(|(key, _)| key == name)
     }
 
-    fn push(&mut self, name: String, node: Node) {
+    fn push(&mut self, name: Text, node: Node) {
         if self.entries.len() >= INDEXED {
             if self.index.is_empty() {
                 self.index = self.entries.iter().map(|(key, _)| key.clone()).zip(0..).collect();
@@ -58,7 +58,7 @@ impl Fields {
     /// Adds a field. Gives whether it took the place of another.
     pub(super) fn set(
         &mut self,
-        name: String,
+        name: Text,
         node: Node,
         reading: Reading,
         lines: &[usize],
@@ -114,7 +114,7 @@ impl Fields {
         Ok(())
     }
 
-    pub(super) fn finish(mut self, reading: Reading) -> Vec<(String, Node)> {
+    pub(super) fn finish(mut self, reading: Reading) -> Vec<(Text, Node)> {
         if reading == Reading::Kustomize {
             for node in std::mem::take(&mut self.merges) {
                 self.add_missing(node);

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::{Builder, folded};
 use crate::resolve::{self, Resolved};
 use crate::scan::Mark;
-use crate::{Data, Node, Number, ParseError, Reading, Style};
+use crate::{Data, Node, Number, ParseError, Reading, Style, Text};
 
 /// The tag namespace of YAML itself, which `!!` stands for.
 const CORE: &str = "tag:yaml.org,2002:";
@@ -52,11 +52,14 @@ impl<'t> Builder<'t> {
         at: Mark,
     ) -> Result<Data, ParseError> {
         let resolved = match tagged(style, tag, self.reading) {
-            Tagged::Text if style == Style::Folded && self.reading == Reading::Kustomize => {
-                return Ok(Data::String(folded::rewritten(text.into_owned())));
+            // A document that is nothing but a scalar is no object.
+            Tagged::Text
+                if style == Style::Folded && self.reading == Reading::Kustomize && !self.open.is_empty() =>
+            {
+                return Ok(Data::String(folded::rewritten(text.into_owned()).into()));
             }
-            Tagged::Text => return Ok(Data::String(text.into_owned())),
-            Tagged::Binary => return binary(&text, at).map(Data::String),
+            Tagged::Text => return Ok(Data::String(text.into())),
+            Tagged::Binary => return binary(&text, at).map(|text| Data::String(text.into())),
             Tagged::Plain => match resolve::plain(&text, self.reading) {
                 Resolved::Null if text.is_empty() && self.quotes_in_flow() => Resolved::Text,
                 Resolved::Timestamp(_) if text.contains(':') && self.quotes_in_flow() => Resolved::Text,
@@ -65,8 +68,8 @@ impl<'t> Builder<'t> {
             Tagged::Core(name) => core(name, &text, self.reading, at)?,
         };
         Ok(match resolved {
-            Resolved::Timestamp(time) if self.reading == Reading::Kustomize => Data::String(time),
-            Resolved::Text | Resolved::Timestamp(_) => Data::String(text.into_owned()),
+            Resolved::Timestamp(time) if self.reading == Reading::Kustomize => Data::String(time.into()),
+            Resolved::Text | Resolved::Timestamp(_) => Data::String(text.into()),
             Resolved::Null => Data::Null {
                 written: !text.is_empty(),
             },
@@ -86,12 +89,12 @@ impl<'t> Builder<'t> {
         style: Style,
         tag: Option<&str>,
         at: Mark,
-    ) -> Result<String, ParseError> {
+    ) -> Result<Text, ParseError> {
         let resolved = match tagged(style, tag, self.reading) {
-            Tagged::Text => return Ok(text.into_owned()),
-            Tagged::Binary => return binary(&text, at),
+            Tagged::Text => return Ok(text.into()),
+            Tagged::Binary => return binary(&text, at).map(Text::from),
             // kustomize cannot print a map that has other keys than strings; what was meant is beyond doubt.
-            _ if self.reading == Reading::Kustomize => return Ok(text.into_owned()),
+            _ if self.reading == Reading::Kustomize => return Ok(text.into()),
             Tagged::Plain => resolve::plain(&text, self.reading),
             Tagged::Core(name) => core(name, &text, self.reading, at)?,
         };
@@ -100,23 +103,23 @@ impl<'t> Builder<'t> {
             ParseError::new(at, format!("{original}: {text}")).with_original(original)
         };
         match resolved {
-            Resolved::Text | Resolved::Timestamp(_) => Ok(text.into_owned()),
-            Resolved::Bool(value) => Ok(value.to_string()),
-            Resolved::Integer(value) if value.is_i64() => Ok(value.to_string()),
+            Resolved::Text | Resolved::Timestamp(_) => Ok(text.into()),
+            Resolved::Bool(value) => Ok(value.to_string().into()),
+            Resolved::Integer(value) if value.is_i64() => Ok(value.to_string().into()),
             Resolved::Integer(_) => Err(unsupported("uint64")),
-            Resolved::Float(value) => Ok(crate::number::single_precision(value)),
+            Resolved::Float(value) => Ok(crate::number::single_precision(value).into()),
             Resolved::Null => Err(unsupported("<nil>")),
         }
     }
 
     /// The name of a field whose key is an alias.
-    pub(super) fn alias_key_name(&self, node: &Node, at: Mark) -> Result<String, ParseError> {
+    pub(super) fn alias_key_name(&self, node: &Node, at: Mark) -> Result<Text, ParseError> {
         match &node.data {
             Data::String(text) => Ok(text.clone()),
-            Data::Bool(value) => Ok(value.to_string()),
-            Data::Number(number) if self.reading == Reading::Kustomize => Ok(number.to_string()),
-            Data::Number(number) => Ok(number.value().to_string()),
-            Data::Null { .. } if self.reading == Reading::Kustomize => Ok("null".to_owned()),
+            Data::Bool(value) => Ok(value.to_string().into()),
+            Data::Number(number) if self.reading == Reading::Kustomize => Ok(number.to_string().into()),
+            Data::Number(number) => Ok(number.value().to_string().into()),
+            Data::Null { .. } if self.reading == Reading::Kustomize => Ok(Text::new_static("null")),
             Data::Null { .. } => Err(ParseError::new(at, "unsupported map key of type: <nil>")),
             Data::List(_) | Data::Map(_) => {
                 Err(ParseError::new(at, "invalid map key: a key must be a scalar"))

@@ -17,6 +17,9 @@ const INDENT: usize = 2;
 /// The longest key in bytes that stands on one line with its value.
 const MAX_SIMPLE_KEY: usize = 128;
 
+/// What indentation is made of.
+const SPACES: &str = "                                ";
+
 /// Writes a value as one YAML document that ends with a line break: keys sorted, strings quoted where they must be, long
 /// lines folded, all byte for byte as `sigs.k8s.io/yaml.Marshal` has it.
 #[must_use]
@@ -148,7 +151,12 @@ impl Emitter {
             self.put_break();
         }
         if self.column < indent {
-            self.out.extend(std::iter::repeat_n(' ', indent - self.column));
+            let mut missing = indent - self.column;
+            while let Some(more) = missing.checked_sub(SPACES.len()) {
+                self.out.push_str(SPACES);
+                missing = more;
+            }
+            self.out.push_str(SPACES.get(..missing).unwrap_or_default());
             self.column = indent;
         }
         self.whitespace = true;
@@ -159,9 +167,8 @@ impl Emitter {
         if needs_space && !self.whitespace {
             self.put(' ');
         }
-        for character in text.chars() {
-            self.put(character);
-        }
+        self.out.push_str(text);
+        self.column += text.len();
         self.whitespace = is_space;
         self.indention = self.indention && is_indention;
     }

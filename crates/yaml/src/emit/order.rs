@@ -27,9 +27,25 @@ pub(super) fn sorted<'f, V>(fields: Vec<(&'f str, &'f V)>) -> Vec<(&'f str, &'f 
 
 /// Compares two keys as go-yaml v2 does.
 fn compare(one: &str, other: &str) -> Ordering {
-    if one == other {
-        return Ordering::Equal;
+    let (first, second) = (one.as_bytes(), other.as_bytes());
+    let at = first.iter().zip(second).position(|(a, b)| a != b);
+    // Without numbers and letters of other scripts at the place, nothing before it counts.
+    match at.and_then(|at| Some((first.get(at)?, second.get(at)?))) {
+        None => return one.len().cmp(&other.len()),
+        Some((a, b)) if a.is_ascii() && b.is_ascii() => {
+            match (a.is_ascii_alphabetic(), b.is_ascii_alphabetic()) {
+                (true, true) => return a.cmp(b),
+                (true, false) => return Ordering::Greater,
+                (false, true) => return Ordering::Less,
+                (false, false) => {}
+            }
+        }
+        Some(_) => {}
     }
+    compare_characters(one, other)
+}
+
+fn compare_characters(one: &str, other: &str) -> Ordering {
     let left: Vec<char> = one.chars().collect();
     let right: Vec<char> = other.chars().collect();
     let Some(at) = left.iter().zip(&right).position(|(a, b)| a != b) else {

@@ -24,12 +24,13 @@ pub(super) struct Analysis {
     block: bool,
 }
 
-/// Whether a string is made of characters that mean nothing anywhere, as most are: it is plain unless it reads as something
-/// else, and has no place to be folded at.
+/// Whether a string begins with a letter or a digit and has no blanks, as most do: other characters mean nothing then, but for a
+/// colon at the end. It is plain unless it reads as something else, and has no place to be folded at.
 pub(super) fn is_word(text: &str) -> bool {
     let mut bytes = text.bytes();
     bytes.next().is_some_and(|first| first.is_ascii_alphanumeric())
-        && bytes.all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'/' | b'_' | b'@'))
+        && bytes.all(|byte| byte.is_ascii_graphic())
+        && !text.ends_with(':')
 }
 
 /// The style of a string.

@@ -1,15 +1,14 @@
 //! The plan of a Kustomization.
 
 use fluxbot_api::kustomize::{
-    Decryption, DecryptionProvider, Document, HealthCheckTarget, Image, KustomizationStatus, Patch,
-    PostBuild, Selector,
+    Decryption, DecryptionProvider, Document, HealthCheckTarget, Image, KustomizationStatus, Patch, Selector,
 };
 use fluxbot_api::meta::DependencyReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use rstest::rstest;
 
 use super::*;
-use crate::sync::{Action, Change};
+use crate::sync::Change;
 
 const REVISION: &str = "main@sha1:1";
 
@@ -93,48 +92,151 @@ fn a_source_in_another_namespace_is_refused_where_that_is_not_allowed() {
     assert!(settings(&object, rules).is_ok());
 }
 
-#[rstest]
-#[case::post_build(|spec: &mut KustomizationSpec| spec.post_build = Some(PostBuild::default()), "spec.postBuild")]
-#[case::decryption(
-    |spec: &mut KustomizationSpec| spec.decryption = Some(Decryption {
+#[test]
+fn decryption_is_refused_by_name() {
+    let mut object = object();
+    object.spec.decryption = Some(Decryption {
         provider: DecryptionProvider::Sops,
         secret_ref: None,
         service_account_name: None,
-    }),
-    "spec.decryption"
-)]
-#[case::kube_config(
-    |spec: &mut KustomizationSpec| spec.kube_config = Some(fluxbot_api::meta::KubeConfigReference::default()),
-    "spec.kubeConfig"
-)]
-#[case::health_expressions(
-    |spec: &mut KustomizationSpec| spec.health_check_exprs.push(fluxbot_api::meta::HealthCheckExpression::default()),
-    "spec.healthCheckExprs"
-)]
-#[case::ignore(
-    |spec: &mut KustomizationSpec| spec.ignore.push(fluxbot_api::kustomize::IgnoreRule::default()),
-    "spec.ignore"
-)]
-#[case::ready_expression(
-    |spec: &mut KustomizationSpec| spec.depends_on.push(DependencyReference {
-        ready_expr: Some("true".to_owned()),
-        ..DependencyReference::default()
-    }),
-    "spec.dependsOn[].readyExpr"
-)]
-fn a_field_that_cannot_be_honoured_is_refused_by_name(
-    #[case] change: fn(&mut KustomizationSpec),
-    #[case] field: &str,
-) {
-    let mut object = object();
-    change(&mut object.spec);
+    });
     let failure = settings(&object, Rules::default()).unwrap_err();
     assert_eq!(
         (failure.reason, failure.recovery),
         (Reason::BuildFailed, Recovery::Stalled)
     );
-    let text = format!("{field} is not supported yet: ");
-    assert!(failure.message.starts_with(&text), "{failure}");
+    assert!(
+        failure
+            .message
+            .starts_with("spec.decryption is not supported yet: "),
+        "{failure}"
+    );
+}
+
+fn reference(expression: &str) -> DependencyReference {
+    DependencyReference {
+        name: "base".to_owned(),
+        ready_expr: Some(expression.to_owned()),
+        ..DependencyReference::default()
+    }
+}
+
+#[rstest]
+#[case::that_holds(
+    "dep.status.lastAppliedRevision == 'main@sha1:1' && self.metadata.name == 'web'",
+    Ok(None)
+)]
+#[case::that_does_not(
+    "dep.metadata.labels.version == self.metadata.labels.version",
+    Ok(Some(
+        "failed to evaluate the CEL expression 'dep.metadata.labels.version == self.metadata.labels.version': no such key: labels"
+    ))
+)]
+#[case::that_is_false(
+    "dep.status.lastAppliedRevision == 'other'",
+    Ok(Some("dependency 'apps/base' is not ready according to readyExpr eval"))
+)]
+#[case::that_names_nothing(
+    "other.status.ready",
+    Err(
+        "Reconciliation failed terminally due to configuration error: failed to evaluate dependency base: undeclared reference to \
+         'other' in the CEL expression 'other.status.ready'"
+    )
+)]
+fn an_expression_about_a_dependency(#[case] expression: &str, #[case] expected: Result<Option<&str>, &str>) {
+    let (mut object, mut found) = (object(), object());
+    object.metadata.name = Some("web".to_owned());
+    found.status = Some(KustomizationStatus {
+        last_applied_revision: Some("main@sha1:1".to_owned()),
+        ..KustomizationStatus::default()
+    });
+    let key = ObjectKey::new("apps", "base");
+    let found = unready_by_expression(&reference(expression), &key, &object, &found);
+    let found = found.map_err(|failure| {
+        assert_eq!(
+            (failure.reason, failure.recovery),
+            (Reason::InvalidCelExpression, Recovery::Stalled)
+        );
+        failure.message
+    });
+    assert_eq!(
+        found,
+        expected
+            .map(|text| text.map(str::to_owned))
+            .map_err(str::to_owned)
+    );
+}
+
+fn change(name: &str, action: Action, from: Option<&str>) -> Change {
+    Change {
+        entry: Entry {
+            id: format!("apps_{name}__ConfigMap").parse().unwrap(),
+            version: "v1".to_owned(),
+        },
+        action,
+        fields: vec![crate::sync::diff::FieldChange {
+            path: ".data.value".to_owned(),
+            live: None,
+            wanted: None,
+        }],
+        dropped: Vec::new(),
+        taken_from: from.map(|name| Owner {
+            name: name.to_owned(),
+            namespace: "apps".to_owned(),
+        }),
+        origin: None,
+    }
+}
+
+#[test]
+fn drift_names_the_objects_and_their_fields() {
+    let applied = Applied {
+        changes: vec![
+            change("one", Action::Configured, None),
+            change("two", Action::Created, None),
+            change("three", Action::Unchanged, None),
+        ],
+    };
+    assert_eq!(
+        drift(&applied),
+        "ConfigMap/apps/one differed in .data.value\nConfigMap/apps/two was missing"
+    );
+}
+
+#[rstest]
+#[case::of_an_object_that_moves(&[], "other", "")]
+#[case::of_an_object_that_was_here_before(&["one"], "other", "also applied by Kustomization/apps/left")]
+#[case::of_an_object_of_the_same_revision(&[], "new", "also applied by Kustomization/apps/left")]
+fn a_claim(#[case] before: &[&str], #[case] revision: &str, #[case] expected: &str) {
+    let applied = Applied {
+        changes: vec![change("one", Action::Configured, Some("left"))],
+    };
+    let entry = |name: &str| change(name, Action::Created, None).entry;
+    let mut other = object();
+    other.metadata.generation = Some(1);
+    other.status = Some(KustomizationStatus {
+        conditions: vec![Condition {
+            type_: "Ready".to_owned(),
+            status: "True".to_owned(),
+            reason: "ReconciliationSucceeded".to_owned(),
+            message: String::new(),
+            observed_generation: Some(1),
+            last_transition_time: Time(jiff::Timestamp::UNIX_EPOCH),
+        }],
+        observed_generation: Some(1),
+        last_applied_revision: Some(revision.to_owned()),
+        inventory: Some([entry("one")].into_iter().collect::<Inventory>().to_stored()),
+        ..KustomizationStatus::default()
+    });
+    let source = source_key(&ObjectKey::new("apps", "left"), &other.spec.source_ref);
+    let before = before.iter().map(|name| entry(name)).collect();
+    let other = Arc::new(other);
+    let text = claims(&applied, &before, (&source, "new"), |_| Some(Arc::clone(&other)));
+    assert!(
+        text.contains(expected) && text.is_empty() == expected.is_empty(),
+        "{text}"
+    );
+    assert_eq!(claims(&applied, &before, (&source, "new"), |_| None), "");
 }
 
 #[rstest]
@@ -247,6 +349,7 @@ fn created(id: &str) -> Change {
         action: Action::Created,
         fields: Vec::new(),
         dropped: Vec::new(),
+        taken_from: None,
         origin: None,
     }
 }
@@ -349,6 +452,7 @@ fn applied() -> Applied {
         action,
         fields: Vec::new(),
         dropped: Vec::new(),
+        taken_from: None,
         origin: None,
     };
     Applied {

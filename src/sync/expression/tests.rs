@@ -1,0 +1,103 @@
+use rstest::rstest;
+use serde_json::json;
+
+use super::*;
+
+fn variables() -> Map<String, Value> {
+    let object = json!({
+        "apiVersion": "example.org/v1",
+        "metadata": {"name": "web", "generation": 2, "labels": {"app.kubernetes.io/version": "1.2"}},
+        "spec": {"replicas": 3, "share": 0.5},
+        "status": {"observedGeneration": 2, "phase": "Running", "ready": 3, "tags": ["a", "b"],
+            "conditions": [{"type": "Ready", "status": "True", "observedGeneration": 2}]},
+    });
+    match object {
+        Value::Object(fields) => fields,
+        _ => Map::new(),
+    }
+}
+
+#[rstest]
+#[case::of_a_condition(
+    "status.conditions.filter(e, e.type == 'Ready').all(e, e.status == 'True' && e.observedGeneration == metadata.generation)",
+    true
+)]
+#[case::of_a_condition_that_is_not_there(
+    "status.conditions.exists(e, e.type == 'Stalled' && e.status == 'True')",
+    false
+)]
+#[case::of_a_field("has(status.phase) && status.phase == 'Running'", true)]
+#[case::of_a_missing_field("has(status.missing)", false)]
+#[case::of_numbers("status.ready >= spec.replicas && spec.share < 1.0", true)]
+#[case::of_numbers_of_two_types("spec.share < 1 && spec.replicas == 3.0", true)]
+#[case::of_a_key_with_dots("metadata.labels['app.kubernetes.io/version'].startsWith('1.')", true)]
+#[case::of_optional_fields(
+    "status.?missing.orValue('none') == 'none' && status.?phase.orValue('') == 'Running'",
+    true
+)]
+#[case::of_lists(
+    "size(status.tags) == 2 && 'a' in status.tags && status.tags.join('-') == 'a-b'",
+    true
+)]
+#[case::of_sets(
+    "sets.contains(status.tags, ['b']) && !sets.intersects(status.tags, ['c'])",
+    true
+)]
+#[case::of_texts(
+    "'A,b'.lowerAscii().split(',') == ['a', 'b'] && 'tacocat'.substring(4) == 'cat'",
+    true
+)]
+#[case::of_places(
+    "'tacocat'.indexOf('c') == 2 && 'tacocat'.lastIndexOf('c') == 4 && 'abc'.replace('b', '-') == 'a-c'",
+    true
+)]
+#[case::of_a_condition_and_two_values("status.ready == 3 ? true : false", true)]
+#[case::of_a_pattern("status.phase.matches('^Run')", true)]
+fn an_expression_is_true_or_false(#[case] text: &str, #[case] expected: bool) {
+    let expression = Expression::parse(text).unwrap();
+    assert_eq!(expression.is_true(&variables()), Ok(expected), "{text}");
+}
+
+#[rstest]
+#[case::that_names_what_is_not_there(
+    "status.missing == 'x'",
+    "failed to evaluate the CEL expression 'status.missing == 'x'': no such key: missing"
+)]
+#[case::that_names_no_variable(
+    "missing == 1",
+    "undeclared reference to 'missing' in the CEL expression 'missing == 1'"
+)]
+#[case::that_is_no_boolean(
+    "status.phase",
+    "failed to evaluate CEL expression as boolean: 'status.phase'"
+)]
+fn an_expression_fails(#[case] text: &str, #[case] expected: &str) {
+    let error = Expression::parse(text)
+        .unwrap()
+        .is_true(&variables())
+        .unwrap_err();
+    assert_eq!(error.to_string(), expected);
+}
+
+#[test]
+fn what_is_no_expression_is_refused_with_its_place() {
+    let error = Expression::parse("status.phase ==").unwrap_err().to_string();
+    assert!(
+        error.starts_with("failed to parse the CEL expression 'status.phase ==': "),
+        "{error}"
+    );
+    assert!(!error.contains('\n'), "{error}");
+}
+
+#[rstest]
+#[case("!".repeat(4000) + "true")]
+#[case("(".repeat(300))]
+#[case(vec!["1"; 300].join("+"))]
+#[case("a".repeat(5000))]
+fn what_would_need_too_deep_a_descent_is_refused(#[case] text: String) {
+    assert!(matches!(
+        Expression::parse(&text),
+        Err(ExpressionError::Syntax { .. })
+    ));
+    assert_eq!(operators("'a-b' + \"(\\\"[\""), 1);
+}
