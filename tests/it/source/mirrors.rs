@@ -178,8 +178,8 @@ async fn a_commit_on_the_head_that_is_known_costs_its_push_alone_and_loses_nobod
     repository.commit_files("main", "person", &[("notes.md", "by hand\n")]);
     assert_eq!(
         land("1.0.3").await,
-        (1, 0),
-        "nobody was faster, it was only long ago"
+        (1, 1),
+        "somebody was faster, if only long ago"
     );
     assert_eq!(repository.show("main", "notes.md"), "by hand\n");
     let set = marked.replace("1.0.0", "1.0.3");
