@@ -455,9 +455,9 @@ async fn what_is_missing_or_not_supported_is_said_and_a_suspended_one_rests() {
         text,
         "GitRepository.source.toolkit.fluxcd.io \"nothing\" not found"
     );
-    fleet.apply(&fleet.kustomization("apps", "./apps", "  postBuild: {substitute: {a: b}}\n"));
+    fleet.apply(&fleet.kustomization("apps", "./apps", "  decryption: {provider: sops}\n"));
     let text = fleet.failed("apps", "BuildFailed").await;
-    assert!(text.starts_with("spec.postBuild is not supported yet"), "{text}");
+    assert!(text.starts_with("spec.decryption is not supported yet"), "{text}");
     let status = fleet.get_kustomization("apps").await.status.unwrap();
     assert_eq!(condition(&status.conditions, "Stalled").unwrap().status, "True");
     assert_eq!(fleet.config("one").await, None);
