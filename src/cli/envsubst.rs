@@ -14,7 +14,7 @@ use crate::substitute::Template;
 ///
 /// Reads standard input and writes standard output. What `${name}` can do: docs/guides/substitution.md.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  kustomize build . | cluster_name=production fluxbot envsubst --strict")]
+#[command(after_help = "Example:\n  kustomize build . | fluxbot envsubst --strict")]
 pub(super) struct EnvsubstArgs {
     /// Fail where a variable is not set and has no default.
     #[arg(long)]

@@ -241,7 +241,7 @@ impl Writer {
                 Ok(messages) => return Ok(attempt.landed(lost_races, messages)),
                 // The branch has moved since the last look, or the server is not there: what a fetch says of it is the
                 // better message.
-                Err(PushError::Stale { .. } | PushError::Remote(_)) if is_guess => {}
+                Err(PushError::Stale { sent: false, .. } | PushError::Remote(_)) if is_guess => {}
                 Err(PushError::Stale { .. }) if lost_races < MAX_RACES => {
                     lost_races += 1;
                     thread::sleep(pause(lost_races, &tip));

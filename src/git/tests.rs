@@ -314,11 +314,12 @@ async fn a_server_that_comes_to_no_end_is_given_up_with_the_bound_of_the_work(
     let fetch = move || bound.hold(|| mirror.fetch(&[RefQuery::branch("main").unwrap()]).map(drop));
     let error = tokio::task::spawn_blocking(fetch).await.unwrap().unwrap_err();
     let host = server.address;
-    assert_eq!(
-        error.to_string(),
-        format!(
-            "git server {host} cannot be reached: the answer ended early: no complete answer within 300ms"
-        )
+    // On a busy machine the time may be over before the head of the answer is there.
+    let text = error.to_string();
+    assert!(
+        text.starts_with(&format!("git server {host} cannot be reached: "))
+            && text.ends_with("no complete answer within 300ms"),
+        "{text}"
     );
     server.closed.recv().unwrap();
 }

@@ -39,6 +39,12 @@ struct Case {
     e: Option<String>,
 }
 
+/// Answers that differ, as docs/deviations.md says: a map is named by its types, and a structure that is missing is nothing.
+const DIFFERENT: [&str; 2] = [
+    "{{ .Changed.Objects.Nope }}",
+    "{{ index .Updated.Files \"nope\" }}",
+];
+
 struct Facts {
     automation: ObjectKey,
     changes: ChangeSet,
@@ -133,7 +139,7 @@ fn messages_and_errors_are_those_of_flux() {
             _ => panic!("{t}: no answer; run hack/oracle/message"),
         };
         let message = facts.render(Some(&t), MessagePreset::Flux);
-        if message != expected {
+        if (message != expected) != DIFFERENT.contains(&t.as_str()) {
             faults.push(format!("{t}\n  ours: {message:?}\n  Flux: {expected:?}"));
         }
     }

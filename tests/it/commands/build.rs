@@ -20,7 +20,7 @@ spec:
   commonMetadata: {labels: {team: red}}
   images: [{name: web, newTag: 1.2.3}]
   patches:
-  - patch: '[{op: add, path: /spec/paused, value: false}]'
+  - patch: '[{\"op\": \"add\", \"path\": \"/spec/paused\", \"value\": false}]'
     target: {kind: Deployment}
   postBuild:
     substitute: {replicas: '3', cluster: production}

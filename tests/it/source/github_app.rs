@@ -111,10 +111,8 @@ async fn the_installation_is_found_by_its_owner_and_an_automation_pushes_with_th
             "apps/b.yaml",
         )
     });
-    assert_eq!(
-        repository.revision("main"),
-        Some(pushed.await.unwrap().to_string())
-    );
+    let pushed = pushed.await.unwrap();
+    assert_eq!(repository.revision("main"), Some(pushed.to_string()));
     assert_eq!(
         github.lines(),
         [

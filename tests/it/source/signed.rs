@@ -191,7 +191,11 @@ async fn a_server_that_lists_another_commit_for_a_signed_tag_is_not_believed() {
         format!("# pack-refs with: peeled fully-peeled sorted \n{tag} refs/tags/v1\n^{other}\n"),
     )
     .unwrap();
+    // A commit that does not come with the tag is missed; one that is there already could pass for the tag's.
     let lab = Lab::new();
+    let mirror = lab.mirror(&repository);
+    let fetch = move || mirror.fetch(&[RefQuery::branch("main").unwrap()]).map(drop);
+    tokio::task::spawn_blocking(fetch).await.unwrap().unwrap();
     let error = look_once(&lab, &repository, "v1").await.unwrap_err();
     assert!(matches!(&error, ResolveError::Unverified(_)), "{error:?}");
     let text = error.to_string();

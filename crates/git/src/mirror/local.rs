@@ -137,10 +137,25 @@ impl LocalRepository {
         };
         let outcome = self.repository.edit_references_as(edits, Some(committer));
         for command in commands {
-            let refused = outcome.as_ref().err().map(ToString::to_string);
+            let refused = outcome.as_ref().err().map(|error| self.refusal(command, error));
             report.references.push((command.name.clone(), refused));
         }
         Ok(report)
+    }
+
+    /// Why a reference was not changed. A lock of somebody who may still be at work is not broken, as Git does not break it.
+    fn refusal(&self, command: &Command, error: &impl std::fmt::Display) -> String {
+        let lock = self
+            .repository
+            .common_dir()
+            .join(format!("{}.lock", command.name));
+        if !lock.exists() {
+            return error.to_string();
+        }
+        format!(
+            "{} is there: another program changes the reference, or was ended in the middle of it; remove the file when none is running",
+            lock.display()
+        )
     }
 
     fn check_hooks(&self) -> Result<(), RemoteFailure> {

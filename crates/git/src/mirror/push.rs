@@ -52,6 +52,8 @@ pub enum PushError {
         expected: Option<ObjectId>,
         /// The value that it has.
         actual: Option<ObjectId>,
+        /// Whether the objects were sent before it showed.
+        sent: bool,
     },
     /// The server refused, although the reference has the expected value: a hook, or a protected branch.
     #[error("push to {name} rejected: {reason}{}", joined(messages))]
@@ -199,6 +201,7 @@ impl Mirror {
                     name: update.name.clone(),
                     expected: update.old,
                     actual,
+                    sent: false,
                 });
             }
         }
@@ -331,6 +334,7 @@ impl Mirror {
                     name: update.name,
                     expected: update.old,
                     actual,
+                    sent: true,
                 });
             }
         }

@@ -91,7 +91,7 @@ impl RemoteUrl {
     pub fn from_scp_like(text: &str) -> Result<Self, InvalidRemoteUrl> {
         let malformed = |problem| InvalidRemoteUrl::Malformed { problem };
         let short = malformed("it does not have the form 'user@host:path'");
-        let (place, path) = text.split_once(':').ok_or(short.clone())?;
+        let (place, path) = text.split_once(':').ok_or_else(|| short.clone())?;
         if place.contains(['/', '[']) || path.starts_with("//") || path.contains('%') {
             return Err(short);
         }

@@ -120,7 +120,7 @@ fn decrypt(
 }
 
 /// Refuses a key whose passphrase costs more memory or time than this process can spare. Derivations by repeated hashing need no
-/// check: the format itself ends at 62 MiB of hashing, which is also what GnuPG takes.
+/// check: the format itself ends at 62 MiB of hashing, which is also what `GnuPG` takes.
 fn check_derivation(params: &S2kParams) -> Result<(), InvalidSigningKey> {
     let derivation = match params {
         S2kParams::Unprotected | S2kParams::LegacyCfb { .. } => return Ok(()),

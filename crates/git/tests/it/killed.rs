@@ -6,8 +6,10 @@ use std::ops::ControlFlow;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Names the directory of the lab to a process that this test starts from its own program.
+/// Name the directory of the lab and the URL to a process that this test starts from its own program. The server lives on: a lock
+/// that a killed process leaves in a repository of its own machine would have to be removed by hand, as with Git.
 const LAB: &str = "FLUXBOT_TEST_KILLED_LAB";
+const URL: &str = "FLUXBOT_TEST_KILLED_URL";
 
 /// Most bytes of a mirror whose repository has two small files, whatever happened to it.
 const MOST_BYTES: u64 = 2 << 20;
@@ -19,7 +21,7 @@ fn writer() {
         return;
     };
     let directory = std::path::PathBuf::from(directory);
-    let url = format!("file://{}", directory.join("srv/repo.git").display());
+    let url = std::env::var(URL).unwrap();
     let mirror = Mirror::open(
         &directory.join("mirror"),
         remote(&url, fluxbot_git::Credential::None),
@@ -41,11 +43,13 @@ fn writer() {
     }
 }
 
-fn start(lab: &Lab) -> Child {
+fn start(lab: &Lab, url: &str) -> Child {
+    let output = std::fs::File::create(lab.path("output")).unwrap();
     Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "killed::writer"])
         .env(LAB, lab.directory.path())
-        .stdout(Stdio::null())
+        .env(URL, url)
+        .stdout(Stdio::from(output))
         .spawn()
         .unwrap()
 }
@@ -57,9 +61,10 @@ fn number(lab: &Lab) -> u64 {
 /// Kills the writer whenever it has pushed some more commits, at whatever it is doing then.
 fn kill_again_and_again(rounds: u64, commits: u64) {
     let lab = Lab::with_files(&[("number", "0\n"), ("other", "x\n")]);
+    let server = lab.serve();
     for round in 1..=rounds {
         let before = number(&lab);
-        let mut writer = start(&lab);
+        let mut writer = start(&lab, &server.url());
         let deadline = Instant::now() + Duration::from_secs(120);
         while number(&lab) < before + commits {
             assert!(
@@ -68,14 +73,15 @@ fn kill_again_and_again(rounds: u64, commits: u64) {
             );
             assert!(
                 writer.try_wait().unwrap().is_none(),
-                "round {round}: the writer failed"
+                "round {round}: the writer failed: {}",
+                std::fs::read_to_string(lab.path("output")).unwrap()
             );
             std::thread::yield_now();
         }
         writer.kill().unwrap();
         writer.wait().unwrap();
     }
-    let mirror = lab.mirror(&lab.file_url());
+    let mirror = lab.mirror(&server.url());
     assert_eq!(mirror.recreated_because(), None);
     let snapshot = fetch_main(&mirror);
     let head = snapshot.head(&main_branch()).unwrap();

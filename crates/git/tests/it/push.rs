@@ -101,8 +101,10 @@ fn a_lost_race_is_stale_and_names_both_commits(#[case] http: bool, #[case] pushe
             name,
             expected,
             actual,
+            sent,
         }) => {
             assert_eq!((name, expected, actual), (main_branch(), parent, Some(theirs)));
+            assert!(!sent, "nothing was sent");
         }
         other => panic!("{other:?}"),
     }
@@ -587,4 +589,23 @@ fn a_push_that_makes_no_sense_is_refused_before_anything_is_sent(
     let error = mirror.push(&updates, &[], &options).unwrap_err();
     assert_eq!(error.to_string(), format!("push is not possible: {reason}"));
     assert_eq!(server.take_log(), Vec::<String>::new());
+}
+
+#[test]
+fn a_lock_in_a_repository_of_this_machine_is_named_and_not_broken() {
+    let lab = Lab::with_files(&[("a", "a\n")]);
+    let mirror = lab.mirror(&lab.file_url());
+    let lock = lab.repo().join("refs/heads/main.lock");
+    std::fs::write(&lock, "").unwrap();
+    let before = lab.tip("main");
+    let error = change(&mirror, &main_branch(), &[("a", write("b\n"))]).unwrap_err();
+    let text = error.to_string();
+    assert!(
+        text.contains("main.lock is there: another program changes the reference") && lock.exists(),
+        "{text}"
+    );
+    assert_eq!(lab.tip("main"), before);
+    std::fs::remove_file(&lock).unwrap();
+    change(&mirror, &main_branch(), &[("a", write("b\n"))]).unwrap();
+    lab.fsck();
 }
