@@ -124,7 +124,6 @@ impl Map {
     }
 
     /// The fields, in the order of their keys.
-    #[must_use]
     pub fn iter(&self) -> Iter<'_> {
         let pair: fn(&(Text, Value)) -> (&Text, &Value) = |(key, value)| (key, value);
         self.fields.iter().map(pair)
@@ -137,6 +136,7 @@ impl Map {
     }
 
     /// The keys in their order.
+    #[must_use]
     pub fn keys(&self) -> impl ExactSizeIterator<Item = &Text> {
         self.fields.iter().map(|(key, _)| key)
     }

@@ -1,5 +1,7 @@
 //! Images of containers.
 
+use std::borrow::Cow;
+
 use fluxbot_yaml::Value;
 use regex::Regex;
 
@@ -29,8 +31,12 @@ impl Images {
     }
 
     fn set(&self, value: &mut Value) -> Result<(), String> {
-        let Some(text) = value.text() else {
-            return Err("wrong node kind: expected ScalarNode".to_owned());
+        let text = match &*value {
+            // A null that stands in the text is an image of that name.
+            Value::Null { written: true } => Cow::Borrowed("null"),
+            value => value
+                .text()
+                .ok_or_else(|| "wrong node kind: expected ScalarNode".to_owned())?,
         };
         if self
             .pattern
