@@ -93,7 +93,7 @@ impl BuildArgs {
 
     /// What kustomize builds.
     fn build(&self) -> Result<Built, Failure> {
-        let directory = self.directory.as_deref().unwrap_or(Path::new("."));
+        let directory = self.directory.as_deref().unwrap_or_else(|| Path::new("."));
         let directory = fs::canonicalize(directory)
             .map_err(|error| Failure::invalid(format!("cannot read {}: {error}", directory.display())))?;
         let path = directory

@@ -38,7 +38,7 @@ impl EnvsubstArgs {
             .collect();
         let lookup = |name: &str| {
             let value = environment.get(name).map(String::as_str);
-            value.or((!self.strict).then_some(""))
+            value.or_else(|| (!self.strict).then_some(""))
         };
         let expanded = Template::parse(&text)
             .and_then(|template| template.expand(&lookup))

@@ -85,6 +85,15 @@ struct Top {
     tree: ObjectId,
 }
 
+/// Whose the branch is that gets the commits.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Ownership {
+    /// That of people: it is also what was checked out.
+    Shared,
+    /// Ours, and so are its commits, which are marked as such: the commit that it was built on, where it is known.
+    Own(Option<ObjectId>),
+}
+
 /// Where commits are built.
 pub(super) struct Ground<'a> {
     /// The commit below the first one.
@@ -92,8 +101,8 @@ pub(super) struct Ground<'a> {
     /// The branch that gets them, and the refspec.
     pub(super) branch: &'a str,
     pub(super) refspec: Option<&'a str>,
-    /// On a push branch, whose commits are marked as ours: the commit that it was built on, where it is known.
-    pub(super) push_branch: Option<Option<ObjectId>>,
+    /// Whose the branch is.
+    pub(super) ownership: Ownership,
 }
 
 impl<'a> Ground<'a> {
@@ -103,17 +112,17 @@ impl<'a> Ground<'a> {
             base,
             branch,
             refspec: None,
-            push_branch: None,
+            ownership: Ownership::Shared,
         }
     }
 
     /// For what a target pushes.
-    pub(super) fn of(target: &'a Target, base: ObjectId, push_branch: Option<Option<ObjectId>>) -> Self {
+    pub(super) fn of(target: &'a Target, base: ObjectId, ownership: Ownership) -> Self {
         Self {
             base,
             branch: &target.push_branch,
             refspec: target.refspec.as_ref().map(|refspec| refspec.text.as_str()),
-            push_branch,
+            ownership,
         }
     }
 }
@@ -264,7 +273,7 @@ fn prepare(
         message: message.clone(),
     };
     let mut commit = top.snapshot.prepare(&request)?;
-    if let Some(base) = ground.push_branch {
+    if let Ownership::Own(base) = ground.ownership {
         commit = push_branch::marked(&commit, &work.identity, base)?;
     }
     if let Some(key) = &work.signing_key {

@@ -77,7 +77,7 @@ fn the_push_branch_must_be_named_somewhere(
     });
     let expected =
         expected.map(|(checkout, push, switches)| (checkout.to_owned(), push.to_owned(), switches));
-    assert_eq!(planned.map_err(|()| ()), expected);
+    assert_eq!(planned, expected);
 }
 
 #[rstest]

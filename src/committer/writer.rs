@@ -14,7 +14,7 @@ use fluxbot_semver::InvalidRange;
 use super::history::{Contained, History};
 use super::push_branch::{self, Verdict};
 use super::reference::{CheckoutRef, RefspecSource};
-use super::stack::{self, Ground, Layer, Stack, StackError};
+use super::stack::{self, Ground, Layer, Ownership, Stack, StackError};
 use super::start::{self, Start};
 use super::{Landed, Target, Work};
 use crate::setters::MarkerIndex;
@@ -120,8 +120,8 @@ struct Site {
     push_head: Option<ObjectId>,
     /// The commit to build on.
     base: ObjectId,
-    /// On a push branch of its own: the commit that the branch was or will be built on, where it is known.
-    push_branch: Option<Option<ObjectId>>,
+    /// Whose the push branch is.
+    ownership: Ownership,
     /// Whether the push branch is made anew.
     is_rebuilt: bool,
 }
@@ -289,7 +289,11 @@ impl Writer {
         let push_head = start.snapshot.head(&push);
         let mut site = Site {
             base: start.commit,
-            push_branch: target.switches.then_some(Some(start.commit)),
+            ownership: if target.switches {
+                Ownership::Own(Some(start.commit))
+            } else {
+                Ownership::Shared
+            },
             is_rebuilt: target.switches,
             target: push,
             push_head,
@@ -310,7 +314,7 @@ impl Writer {
             Verdict::Rebuild { .. } if may_rebuild => {}
             Verdict::Rebuild { base } | Verdict::Continue { base } => {
                 site.base = head;
-                site.push_branch = Some(base);
+                site.ownership = Ownership::Own(base);
                 site.is_rebuilt = false;
             }
             Verdict::Foreign(commit) => {
@@ -329,7 +333,7 @@ impl Writer {
     fn attempt(&self, target: &Target, works: &[Work], may_rebuild: bool) -> Result<Attempt, WriteError> {
         let site = self.site(target, works, may_rebuild)?;
         let snapshot = site.start.snapshot.clone();
-        let ground = Ground::of(target, site.base, site.push_branch);
+        let ground = Ground::of(target, site.base, site.ownership);
         let mut stack = stack::build(&self.index, snapshot, &ground, works)?;
         let mut tip = stack.layers.last().map(|layer| layer.commit.id());
         if let Some(head) = site.push_head.filter(|_| site.is_rebuilt) {
@@ -385,7 +389,7 @@ impl Writer {
             target: name.clone(),
             push_head: Some(head),
             base: head,
-            push_branch: None,
+            ownership: Ownership::Shared,
             is_rebuilt: false,
         };
         Some(Attempt {

@@ -103,7 +103,7 @@ impl<'de> Visitor<'de> for Slim {
         let mut fields = Map::new();
         while let Some(key) = map.next_key::<String>()? {
             let value = match (self.0, key.as_str()) {
-                (Part::Object, "metadata") => Value::Object(map.next_value_seed(Slim(Part::Metadata))?),
+                (Part::Object, "metadata") => Value::Object(map.next_value_seed(Self(Part::Metadata))?),
                 (Part::Metadata, "managedFields") => {
                     map.next_value::<IgnoredAny>()?;
                     continue;

@@ -133,7 +133,7 @@ impl GitAccess {
         }
         let url = url.to_owned();
         let (provider, service_account) = (
-            sources.provider.cloned(),
+            sources.provider.copied(),
             sources.service_account.map(str::to_owned),
         );
         let secret_name = sources.secret_name.map(str::to_owned);

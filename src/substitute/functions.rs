@@ -84,10 +84,9 @@ pub(super) fn apply<'v>(
     let first = arguments.first().map(Vec::as_slice).unwrap_or_default();
     let second = arguments.get(1).map(Vec::as_slice);
     Ok(match operator {
-        Operator::Value | Operator::Unchanged => Cow::Borrowed(bytes),
-        Operator::Length => Cow::Owned(value.len().to_string().into_bytes()),
         Operator::Default if value.is_empty() => Cow::Owned(arguments.concat()),
-        Operator::Default => Cow::Borrowed(bytes),
+        Operator::Value | Operator::Unchanged | Operator::Default => Cow::Borrowed(bytes),
+        Operator::Length => Cow::Owned(value.len().to_string().into_bytes()),
         Operator::Substring => Cow::Borrowed(substring(name, bytes, first, second)?),
         Operator::LowerFirst => first_character(value, lower),
         Operator::UpperFirst => first_character(value, upper),

@@ -53,8 +53,8 @@ pub(super) fn character(bytes: &[u8]) -> (char, usize) {
         .utf8_chunks()
         .next()
         .and_then(|chunk| chunk.valid().chars().next());
-    whole.map_or(
-        (char::REPLACEMENT_CHARACTER, usize::from(!bytes.is_empty())),
+    whole.map_or_else(
+        || (char::REPLACEMENT_CHARACTER, usize::from(!bytes.is_empty())),
         |character| (character, character.len_utf8()),
     )
 }

@@ -83,7 +83,7 @@ pub fn object(object: &Value, variables: &Variables, rules: Rules) -> Result<Opt
     {
         return Err(ObjectError::Binary(name.to_owned()));
     }
-    let lookup = |name: &str| variables.get(name).or((!rules.strict).then_some(""));
+    let lookup = |name: &str| variables.get(name).or_else(|| (!rules.strict).then_some(""));
     let expanded = String::from_utf8(template.expand(&lookup)?).map_err(|_| SubstituteError::NotUtf8)?;
     let documents = fluxbot_yaml::parse(&expanded, Reading::Api)
         .map_err(|error| ObjectError::Yaml(error.original().to_owned()))?;

@@ -112,7 +112,9 @@ impl<'t> Template<'t> {
             self.part(argument, lookup, steps, &mut value)?;
             arguments.push(value);
         }
-        let Some(value) = lookup(&expression.name).or(expression.operator.has_default().then_some("")) else {
+        let Some(value) =
+            lookup(&expression.name).or_else(|| expression.operator.has_default().then_some(""))
+        else {
             return Err(SubstituteError::NotSet {
                 name: expression.name.clone(),
                 place: Place::of(self.text, expression.at),

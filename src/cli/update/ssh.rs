@@ -21,10 +21,10 @@ const SYSTEM_KNOWN_HOSTS: &str = "/etc/ssh/ssh_known_hosts";
 
 #[derive(Debug, Clone, Default, Args)]
 pub(super) struct SshArgs {
-    /// The private key for an SSH URL [default: the first of ~/.ssh/id_ed25519, id_ecdsa and id_rsa].
+    /// The private key for an SSH URL [default: the first of `~/.ssh/id_ed25519`, `id_ecdsa` and `id_rsa`].
     #[arg(long, value_name = "FILE")]
     private_key_file: Option<PathBuf>,
-    /// The keys of the SSH servers to trust [default: ~/.ssh/known_hosts and /etc/ssh/ssh_known_hosts].
+    /// The keys of the SSH servers to trust [default: `~/.ssh/known_hosts` and `/etc/ssh/ssh_known_hosts`].
     #[arg(long, value_name = "FILE")]
     known_hosts_file: Option<PathBuf>,
 }

@@ -106,8 +106,8 @@ impl PartialEq for MessageTemplate {
     /// Equal sources make equal templates.
     fn eq(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {
-            (Form::Text(one), Form::Text(other)) => one == other,
-            (Form::Template { source: one, .. }, Form::Template { source: other, .. }) => one == other,
+            (Form::Text(one), Form::Text(other))
+            | (Form::Template { source: one, .. }, Form::Template { source: other, .. }) => one == other,
             (Form::Conventional, Form::Conventional) => true,
             _ => false,
         }

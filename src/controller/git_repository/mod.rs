@@ -124,6 +124,7 @@ impl GitRepositoryReconciler {
     }
 
     /// The artifacts that the object includes.
+    #[expect(clippy::result_large_err, reason = "it is made once a run")]
     fn included(&self, object: &GitRepository) -> Result<Vec<Artifact>, SourceFault> {
         let namespace = object.key().namespace;
         let lookup = |name: &str| {

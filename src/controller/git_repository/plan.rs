@@ -127,6 +127,7 @@ fn is_included(now: &[Artifact], before: &[Artifact]) -> bool {
 ///
 /// # Errors
 /// The first one that does not exist, has no artifact yet, or includes this source in turn.
+#[expect(clippy::result_large_err, reason = "it is made once a run")]
 pub fn included(
     object: &GitRepository,
     lookup: impl Fn(&str) -> Option<Arc<GitRepository>>,

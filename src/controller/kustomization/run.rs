@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use fluxbot_api::Reason;
 use fluxbot_api::condition::{ConditionType, EventSeverity};
-use fluxbot_api::kustomize::{GROUP, Kustomization, PostBuild};
+use fluxbot_api::kustomize::{GROUP, Kustomization};
 use fluxbot_api::source::Artifact;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -62,7 +62,12 @@ impl Run<'_> {
     pub(super) async fn reconcile(&self, attempt: &mut Attempt<Kustomization>) -> Result<Done, Failure> {
         // Until the end nobody knows what is in the cluster.
         self.memory.doubt(&attempt.key);
-        let found = variables::read(self.context, &attempt.key.namespace, self.post_build(attempt)).await;
+        let found = variables::read(
+            self.context,
+            &attempt.key.namespace,
+            attempt.object.spec.post_build.as_ref(),
+        )
+        .await;
         let found = found.map_err(|error| self.retried(no_variables(&error)))?;
         let masks: Vec<String> = found.variables.secret_values().map(str::to_owned).collect();
         let digest = found.digest;
@@ -122,7 +127,12 @@ impl Run<'_> {
         if !last.seen.is_same_in(&tree) {
             return None;
         }
-        let found = variables::read(self.context, &attempt.key.namespace, self.post_build(attempt)).await;
+        let found = variables::read(
+            self.context,
+            &attempt.key.namespace,
+            attempt.object.spec.post_build.as_ref(),
+        )
+        .await;
         if found.ok()?.digest != last.variables {
             return None;
         }
@@ -156,10 +166,6 @@ impl Run<'_> {
             at: Timestamp::now(),
         };
         history::record(&mut attempt.status.history, &record);
-    }
-
-    fn post_build<'o>(&self, attempt: &'o Attempt<Kustomization>) -> Option<&'o PostBuild> {
-        attempt.object.spec.post_build.as_ref()
     }
 
     /// Fetches and builds.

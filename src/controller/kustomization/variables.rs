@@ -1,4 +1,4 @@
-//! The variables of `spec.postBuild`, read from the ConfigMaps and Secrets that it names.
+//! The variables of `spec.postBuild`, read from the `ConfigMap`s and Secrets that it names.
 
 use std::time::Duration;
 

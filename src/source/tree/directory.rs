@@ -78,10 +78,12 @@ pub(super) fn fill(path: &Path, directory: &mut Directory, left: &mut u64) -> Re
             Node::Directory(below) => fill(&child, below, left)?,
             Node::File { content, .. } => {
                 let bytes = read(&child)?;
-                *left = left.checked_sub(bytes.len() as u64).ok_or(TreeError::TooLarge {
-                    limit: UnpackLimits::default().most_bytes,
-                    unit: "bytes",
-                })?;
+                *left = left
+                    .checked_sub(bytes.len() as u64)
+                    .ok_or_else(|| TreeError::TooLarge {
+                        limit: UnpackLimits::default().most_bytes,
+                        unit: "bytes",
+                    })?;
                 *content = in_memory(bytes);
             }
         }

@@ -13,7 +13,8 @@ fn variables(pairs: &[(&str, &str)]) -> Variables {
     variables
 }
 
-fn config_map(value: Value) -> Value {
+fn config_map(value: impl Into<Value>) -> Value {
+    let value = value.into();
     json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "data": {"key": value}})
 }
 

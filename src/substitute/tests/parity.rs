@@ -33,7 +33,7 @@ impl Case {
     fn difference(&self) -> Option<String> {
         let lookup = |name: &str| {
             let value = self.vars.get(name).map(String::as_str);
-            value.or((!self.strict).then_some(""))
+            value.or_else(|| (!self.strict).then_some(""))
         };
         let ours = Template::parse(&self.text).and_then(|template| template.expand(&lookup));
         let is_same = match (&ours, &self.output, &self.hex, &self.error) {

@@ -144,10 +144,9 @@ fn operators(text: &str) -> usize {
             Some(_) if is_escaped => is_escaped = false,
             Some(_) if character == '\\' => is_escaped = true,
             Some(open) if character == open => quote = None,
-            Some(_) => {}
             None if matches!(character, '"' | '\'') => quote = Some(character),
             None if "+-*/%<>=!&|?.([{".contains(character) => count += 1,
-            None => {}
+            _ => {}
         }
     }
     count

@@ -145,16 +145,12 @@ fn holds(fields: &Value, live: &Value, path: &str) -> bool {
     let (mut fields, mut live) = (fields, Some(live));
     for segment in path.split('/').skip(1) {
         let name = plain(segment);
-        let next = match live {
-            Some(Value::Array(items)) => {
-                let item = name.parse::<usize>().ok().and_then(|index| items.get(index));
-                live = item;
-                item.and_then(|item| of_item(fields, item))
-            }
-            _ => {
-                live = live.and_then(|live| live.get(&name));
-                fields.get(format!("f:{name}"))
-            }
+        let next = if let Some(Value::Array(items)) = live {
+            live = name.parse::<usize>().ok().and_then(|index| items.get(index));
+            live.and_then(|item| of_item(fields, item))
+        } else {
+            live = live.and_then(|live| live.get(&name));
+            fields.get(format!("f:{name}"))
         };
         let Some(next) = next else { return false };
         fields = next;

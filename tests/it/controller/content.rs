@@ -1,5 +1,7 @@
 //! What shapes the artifact of a `GitRepository` beside its commit: includes, sparse checkouts, submodules, ignore rules.
 
+use std::fmt::Write as _;
+
 use fluxbot::objects::Files as _;
 use fluxbot::source::{ArtifactTree, UnpackLimits};
 use fluxbot_api::source::{GitRepository, GitRepositoryStatus};
@@ -62,10 +64,15 @@ fn commit_with_links(repository: &Repository, files: &[(&str, &str)], links: &[(
                       from refs/heads/main^0\n"
             .to_owned();
     for (path, content) in files {
-        stream += &format!("M 100644 inline {path}\ndata {}\n{content}\n", content.len());
+        writeln!(
+            stream,
+            "M 100644 inline {path}\ndata {}\n{content}",
+            content.len()
+        )
+        .unwrap();
     }
     for (path, commit) in links {
-        stream += &format!("M 160000 {commit} {path}\n");
+        writeln!(stream, "M 160000 {commit} {path}").unwrap();
     }
     stdout_with_input(
         repository.git().args(["fast-import", "--quiet"]),
