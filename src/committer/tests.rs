@@ -68,13 +68,7 @@ fn the_push_branch_must_be_named_somewhere(
              GitRepository .spec.ref"
         );
     });
-    let planned = planned.as_ref().map(|target| {
-        (
-            target.checkout.to_string(),
-            target.push_branch.clone(),
-            target.switches,
-        )
-    });
+    let planned = planned.map(|target| (target.checkout.to_string(), target.push_branch, target.switches));
     let expected =
         expected.map(|(checkout, push, switches)| (checkout.to_owned(), push.to_owned(), switches));
     assert_eq!(planned, expected);
