@@ -71,8 +71,11 @@ fn parse(content: &[u8]) -> Parsed {
     Ok(found)
 }
 
+/// The objects of a text with their lines, and the items of its lists.
+type Part = (Vec<(Value, usize)>, VecDeque<Node>);
+
 /// Reads the documents of a text, the items of lists apart: they come after all other objects.
-fn parse_part(source: &str, limits: Limits) -> Result<(Vec<(Value, usize)>, VecDeque<Node>), Fault> {
+fn parse_part(source: &str, limits: Limits) -> Result<Part, Fault> {
     let (mut found, mut items) = (Vec::new(), VecDeque::new());
     for document in fluxbot_yaml::documents(source, Reading::Kustomize, limits) {
         let node = document.map_err(|error| Fault {

@@ -127,6 +127,9 @@ impl Transformer for Hash {
 /// A transformer, or what is wrong with its configuration.
 type Configured = Result<Box<dyn Transformer>, BuildError>;
 
+/// A kind of transformer, and how it is configured.
+type BuiltIn<'p> = (&'static str, fn(&Plugin<'p>) -> Configured);
+
 /// A plugin while it is configured.
 struct Plugin<'p> {
     tree: &'p Tree<'p>,
@@ -217,9 +220,9 @@ pub(crate) fn transformer(
     }
 }
 
-impl Plugin<'_> {
+impl<'p> Plugin<'p> {
     /// The transformers that are built in.
-    const TRANSFORMERS: [(&'static str, fn(&Self) -> Configured); 14] = [
+    const TRANSFORMERS: [BuiltIn<'p>; 14] = [
         ("AnnotationsTransformer", Self::annotations),
         ("HashTransformer", |_| Ok(Box::new(Hash))),
         ("ImageTagTransformer", Self::images),

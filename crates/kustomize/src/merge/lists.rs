@@ -154,7 +154,7 @@ impl Items<'_> {
         };
         if let Value::Map(fields) = &mut value {
             for (key, text) in keys.iter().zip(values) {
-                if !key.is_empty() && !text.is_empty() && !fields.contains_key(*key) {
+                if !key.is_empty() && !text.is_empty() && !fields.contains_key(key) {
                     fields.insert(*key, text.as_str().into());
                 }
             }

@@ -10,7 +10,7 @@ use super::case;
 struct Case {
     name: String,
     #[serde(flatten)]
-    case: case::Case,
+    given: case::Case,
     expected: String,
 }
 
@@ -25,7 +25,7 @@ fn the_cases_of_the_original_give_its_output() {
     let mut faults = Vec::new();
     let mut passed = 0;
     for case in &cases {
-        let result = case.case.outcome();
+        let result = case.given.outcome();
         let expected = case.expected.strip_prefix('\n').unwrap_or(&case.expected);
         let is_right = result.as_deref() == Ok(expected);
         passed += usize::from(is_right);

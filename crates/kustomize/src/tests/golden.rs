@@ -14,7 +14,7 @@ struct Case {
     #[serde(default, rename = "use")]
     common: Vec<String>,
     #[serde(flatten)]
-    case: case::Case,
+    given: case::Case,
     #[serde(default)]
     expected: String,
     #[serde(default)]
@@ -33,7 +33,7 @@ fn cases() -> Vec<Case> {
     for case in &mut cases {
         for name in std::mem::take(&mut case.common) {
             let text = golden.common[&name].clone();
-            case.case.files.entry(name).or_insert(text);
+            case.given.files.entry(name).or_insert(text);
         }
     }
     cases
@@ -43,7 +43,7 @@ fn cases() -> Vec<Case> {
 fn builds_give_what_the_original_gives() {
     let mut faults = Vec::new();
     for case in cases() {
-        match (case.case.outcome(), case.error.as_str()) {
+        match (case.given.outcome(), case.error.as_str()) {
             (Ok(text), "") if text == case.expected => {}
             (Err(_), error) if !error.is_empty() => {}
             (Ok(text), "") => {
@@ -66,7 +66,7 @@ fn builds_give_what_the_original_gives() {
 fn errors_name_the_file_the_field_and_the_object() {
     let failing = cases().into_iter().filter(|case| !case.error.is_empty());
     let lines: Vec<String> = failing
-        .map(|case| format!("{}: {}", case.name, case.case.outcome().unwrap_err()))
+        .map(|case| format!("{}: {}", case.name, case.given.outcome().unwrap_err()))
         .collect();
     insta::assert_snapshot!(lines.join("\n"));
 }
