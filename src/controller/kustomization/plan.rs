@@ -1,6 +1,8 @@
 //! What a `Kustomization` asks for, and what follows from what was found: no input, no output.
 
-use std::sync::Arc;
+mod dependencies;
+mod inventory;
+
 use std::time::Duration;
 
 use fluxbot_api::Reason;
@@ -8,19 +10,23 @@ use fluxbot_api::kustomize::{
     Kustomization, KustomizationSourceKind, KustomizationSourceReference, KustomizationSpec,
     SubstituteStrategy,
 };
-use fluxbot_api::meta::DependencyReference;
 use fluxbot_api::source::GROUP as SOURCE_GROUP;
 use fluxbot_kustomize::flux::Overrides;
 use serde_json::{Value, json};
 
 use super::memory::LastRun;
-use crate::controller::outcome::{self, Failure, Recovery};
+use crate::controller::outcome::{Failure, Recovery};
 use crate::objects::ObjectKey;
 use crate::source::SourceKey;
 use crate::substitute;
-use crate::sync::{
-    Action, Applied, ApplyError, CommonMetadata, Entry, Expression, ExpressionError, HealthRules,
-    IgnoreRules, Inventory, ObjectId, Owner,
+use crate::sync::{Action, Applied, CommonMetadata, Entry, HealthRules, IgnoreRules, ObjectId, Owner};
+
+pub use self::dependencies::{
+    dependencies, dependency_missing, dependency_not_ready, has_expressions, is_on_its_way, settled, unready,
+    unready_by_expression,
+};
+pub use self::inventory::{
+    after_failure, claims, inventory, is_emptied_by_mistake, next_inventory, stale, write_ahead,
 };
 
 /// The shortest time that a run may take, and what the interval leaves of it, as in Flux.
@@ -236,126 +242,6 @@ pub fn artifact_not_found(pause: Duration) -> Failure {
         .severity(fluxbot_api::condition::EventSeverity::Info)
 }
 
-/// The keys of the objects that must be ready first.
-#[must_use]
-pub fn dependencies(key: &ObjectKey, spec: &KustomizationSpec) -> Vec<ObjectKey> {
-    let dependencies = spec.depends_on.iter().map(|dependency| {
-        let namespace = dependency
-            .namespace
-            .as_deref()
-            .filter(|namespace| !namespace.is_empty());
-        ObjectKey::new(namespace.unwrap_or(&key.namespace), &dependency.name)
-    });
-    dependencies.collect()
-}
-
-/// Why a dependency does not let its dependents go on; `None` when it does. Texts are Flux's.
-#[must_use]
-pub fn unready(
-    dependency: &ObjectKey,
-    found: Option<&Kustomization>,
-    source: &SourceKey,
-    revision: &str,
-) -> Option<String> {
-    let Some(found) = found else {
-        return Some(dependency_missing(dependency));
-    };
-    let Some(applied) = settled(found) else {
-        return Some(format!("dependency '{dependency}' is not ready"));
-    };
-    let has_same_source = source_key(dependency, &found.spec.source_ref) == *source;
-    (has_same_source && applied != Some(revision))
-        .then(|| format!("dependency '{dependency}' revision is not up to date"))
-}
-
-/// Whether a dependency of the same source has applied another revision, and is about to apply this one: it is ready, and not
-/// suspended.
-#[must_use]
-pub fn is_on_its_way(
-    dependency: &ObjectKey,
-    found: &Kustomization,
-    source: &SourceKey,
-    revision: &str,
-) -> bool {
-    let has_same_source = source_key(dependency, &found.spec.source_ref) == *source;
-    let is_behind = settled(found).is_some_and(|applied| applied != Some(revision));
-    has_same_source && is_behind && found.spec.suspend != Some(true)
-}
-
-/// Whether a dependency is awaited by an expression.
-#[must_use]
-pub fn has_expressions(spec: &KustomizationSpec) -> bool {
-    spec.depends_on
-        .iter()
-        .any(|dependency| dependency.ready_expr.is_some())
-}
-
-/// Whether the expression of a dependency lets its dependent go on: the reason why not, in Flux's words, or `None`. Without an
-/// expression [`unready`] tells.
-///
-/// # Errors
-/// An expression that is no CEL, names what does not exist, or is no boolean: only a change of the object can help.
-pub fn unready_by_expression(
-    reference: &DependencyReference,
-    dependency: &ObjectKey,
-    object: &Kustomization,
-    found: &Kustomization,
-) -> Result<Option<String>, Failure> {
-    let text = reference.ready_expr.as_deref().unwrap_or_default();
-    let invalid = |error: ExpressionError| {
-        invalid_expression(format!(
-            "failed to evaluate dependency {}: {error}",
-            dependency.name
-        ))
-    };
-    let expression = Expression::parse(text).map_err(invalid)?;
-    let mut variables = serde_json::Map::new();
-    for (name, object) in [("self", object), ("dep", found)] {
-        let value = serde_json::to_value(object).unwrap_or_default();
-        variables.insert(name.to_owned(), value);
-    }
-    match expression.is_true(&variables) {
-        Ok(true) => Ok(None),
-        Ok(false) => Ok(Some(format!(
-            "dependency '{dependency}' is not ready according to readyExpr eval"
-        ))),
-        // A field that is not there yet may come.
-        Err(error @ ExpressionError::Evaluation { .. }) => Ok(Some(error.to_string())),
-        Err(error) => Err(invalid(error)),
-    }
-}
-
-/// The failure of a dependency that does not exist, in the words of a dependency.
-#[must_use]
-pub fn dependency_missing(dependency: &ObjectKey) -> String {
-    format!(
-        "dependency '{dependency}' not found: kustomizations.kustomize.toolkit.fluxcd.io \"{}\" not found",
-        dependency.name
-    )
-}
-
-/// The revision that a `Kustomization` has applied, when it is ready in its present generation: what its dependents wait for.
-#[must_use]
-pub fn settled(object: &Kustomization) -> Option<Option<&str>> {
-    let status = object.status.as_ref()?;
-    let ready = outcome::find(&status.conditions, fluxbot_api::condition::ConditionType::Ready)?;
-    (ready.status == "True" && status.observed_generation == object.metadata.generation)
-        .then_some(status.last_applied_revision.as_deref())
-}
-
-/// The failure of a `Kustomization` that waits for a dependency.
-#[must_use]
-pub fn dependency_not_ready(text: String, pause: Duration) -> Failure {
-    let event = format!(
-        "Dependencies do not meet ready condition, retrying in {}",
-        fluxbot_api::Duration::from(pause)
-    );
-    Failure::new(Reason::DependencyNotReady, text)
-        .recovery(Recovery::Wait(pause))
-        .severity(fluxbot_api::condition::EventSeverity::Info)
-        .telling(event)
-}
-
 /// The folder of a tree that `spec.path` names, `""` being the root. `..` does not lead out of it.
 #[must_use]
 pub fn folder(path: Option<&str>) -> String {
@@ -427,98 +313,6 @@ pub fn owner(key: &ObjectKey) -> Owner {
         name: key.name.clone(),
         namespace: key.namespace.clone(),
     }
-}
-
-/// The inventory as the status has it.
-#[must_use]
-pub fn inventory(object: &Kustomization) -> Inventory {
-    let stored = object
-        .status
-        .as_ref()
-        .and_then(|status| status.inventory.as_ref());
-    stored.map(Inventory::from_stored).unwrap_or_default()
-}
-
-/// Why a build without a single object is not believed: there is no kustomization file that says so, and objects would be
-/// deleted.
-#[must_use]
-pub fn is_emptied_by_mistake(objects: usize, has_kustomization_file: bool, before: &Inventory) -> bool {
-    objects == 0 && !has_kustomization_file && !before.entries().is_empty()
-}
-
-/// The inventory that has to be stored before an apply begins: the old objects and the new ones, so that none is forgotten
-/// whenever the process dies. `None` when the old one names all of them.
-#[must_use]
-pub fn write_ahead(before: &Inventory, after: &Inventory) -> Option<Inventory> {
-    let is_new = |entry: &Entry| !before.contains(&entry.id);
-    after.entries().iter().any(is_new).then(|| after.union(before))
-}
-
-/// The inventory after an apply that failed: the old objects, and those of the new ones that are or may be in the cluster.
-/// `None` when the old one names all of them.
-#[must_use]
-pub fn after_failure(before: &Inventory, error: &ApplyError) -> Option<Inventory> {
-    let uncertain: Inventory = error.uncertain.iter().cloned().collect();
-    write_ahead(before, &error.applied.inventory().union(&uncertain))
-}
-
-/// The objects that a complete apply has made stale and that are to be deleted.
-///
-/// An object without a namespace is the same whatever namespace an inventory once noted for it.
-#[must_use]
-pub fn stale(before: &Inventory, after: &Inventory, prune: bool) -> Vec<Entry> {
-    if !prune {
-        return Vec::new();
-    }
-    let mut stale = before.difference(after);
-    stale.retain(|entry| {
-        let id = ObjectId {
-            namespace: None,
-            ..entry.id.clone()
-        };
-        !after.contains(&id)
-    });
-    stale
-}
-
-/// The inventory after a complete apply and a prune: what was applied, what could not be deleted, and what cannot be read.
-#[must_use]
-pub fn next_inventory(before: &Inventory, after: &Inventory, surviving: &Inventory) -> Inventory {
-    let unreadable = Inventory::from_stored(&fluxbot_api::meta::Inventory {
-        entries: before.unreadable().to_vec(),
-    });
-    after.union(surviving).union(&unreadable)
-}
-
-/// The objects that two Kustomizations claim, a line each; empty when there are none.
-///
-/// That an object moves from one to the other is no claim: the other is believed to claim it only when this one has applied the
-/// object before, or when the other has applied the same revision of the same source and still holds it.
-#[must_use]
-pub fn claims(
-    applied: &Applied,
-    before: &Inventory,
-    at: (&SourceKey, &str),
-    find: impl Fn(&ObjectKey) -> Option<Arc<Kustomization>>,
-) -> String {
-    let mut lines = Vec::new();
-    for change in &applied.changes {
-        let Some(other) = &change.taken_from else { continue };
-        let key = ObjectKey::new(&other.namespace, &other.name);
-        let Some(found) = find(&key) else { continue };
-        let is_held = inventory(&found).contains(&change.entry.id);
-        let (source, revision) = at;
-        let is_settled =
-            source_key(&key, &found.spec.source_ref) == *source && settled(&found) == Some(Some(revision));
-        if is_held && (is_settled || before.contains(&change.entry.id)) {
-            lines.push(format!(
-                "{} is also applied by Kustomization/{key}, and each overwrites what the other has written: remove it from one of \
-                 them",
-                change.entry.id.subject()
-            ));
-        }
-    }
-    lines.join("\n")
 }
 
 /// Whether a run found nothing new in the repository: what it changes is drift.

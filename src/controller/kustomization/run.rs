@@ -1,6 +1,7 @@
 //! One revision of a source, from its tree to healthy objects.
 
-use std::collections::BTreeSet;
+mod health;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,6 @@ use fluxbot_api::condition::{ConditionType, EventSeverity};
 use fluxbot_api::kustomize::{GROUP, Kustomization};
 use fluxbot_api::source::Artifact;
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use tokio::time::Instant;
 
 use super::artifact::{ArtifactError, Artifacts};
@@ -22,18 +22,15 @@ use super::waits::Underway;
 use crate::controller::attempt::Attempt;
 use crate::controller::context::Context;
 use crate::controller::jobs::{JobError, Jobs};
-use crate::controller::outcome::{self, Announce, Done, Failure, Recovery, Requeue, Status};
+use crate::controller::outcome::{self, Announce, Done, Failure, Recovery, Requeue};
 use crate::source::FetchArtifactError;
 use crate::sync::{
     Applied, Applier, ApplyCause, ApplyOptions, DeleteError, DeleteOptions, Entry, HealthRules, IgnoreRules,
-    Inventory, ObjectId, WaitError, WaitOptions, object::MASK,
+    Inventory, object::MASK,
 };
 
 /// How long the objects of an awaited stage are waited for, as in Flux.
 const STAGE_TIMEOUT: Duration = Duration::from_mins(1);
-
-/// A wait for health that takes longer than this is shown in the status.
-const SHOW_WAIT_AFTER: Duration = Duration::from_millis(500);
 
 /// When variables that could not be read are looked for again.
 const VARIABLES_PAUSE: Duration = Duration::from_secs(5);
@@ -389,93 +386,6 @@ impl Run<'_> {
         Err(Failure::new(Reason::PruneFailed, text))
     }
 
-    async fn check_health(
-        &self,
-        attempt: &mut Attempt<Kustomization>,
-        targets: Option<&[Entry]>,
-        jobs_with_ttl: &BTreeSet<ObjectId>,
-        has_changed: bool,
-    ) -> Result<(), Failure> {
-        let Some(targets) = targets else {
-            attempt.remove_condition(ConditionType::Healthy);
-            return Ok(());
-        };
-        let was_healthy = is_healthy(&attempt.status.conditions);
-        attempt.progress(self.text("Running health checks"));
-        let since = Instant::now();
-        let options = WaitOptions {
-            timeout: self.settings.timeout,
-            fail_fast: true,
-            jobs_with_ttl: jobs_with_ttl.clone(),
-            rules: Arc::clone(&self.rules),
-        };
-        let waited = self.await_health(attempt, targets, &options).await;
-        let took = rounded(since.elapsed());
-        if let Err(error) = waited {
-            let failure = self.unhealthy(&error, &took);
-            attempt.condition(
-                ConditionType::Healthy,
-                Status::False,
-                failure.reason,
-                &failure.message,
-            );
-            return Err(failure);
-        }
-        let text = format!("Health check passed in {took}");
-        let is_new_revision = attempt.status.last_applied_revision.as_ref() != Some(&self.artifact.revision);
-        if !was_healthy || (is_new_revision && has_changed) {
-            self.tell(attempt, Reason::Progressing, &text);
-        } else if is_healthy(&attempt.status.conditions) {
-            // Nothing new: the time that it took is no reason for a write.
-            return Ok(());
-        }
-        attempt.condition(ConditionType::Healthy, Status::True, Reason::Succeeded, &text);
-        Ok(())
-    }
-
-    /// Waits without holding a place; something newer ends the wait, so that a fix is not held up by what it fixes.
-    async fn await_health(
-        &self,
-        attempt: &mut Attempt<Kustomization>,
-        targets: &[Entry],
-        options: &WaitOptions,
-    ) -> Result<(), WaitError> {
-        attempt.slot.rest();
-        let token = attempt.cancel.child_token();
-        let _end = token.clone().drop_guard();
-        let mut wait = std::pin::pin!(self.applier.wait_ready(targets, options, &token));
-        let mut show = std::pin::pin!(tokio::time::sleep(SHOW_WAIT_AFTER));
-        let mut is_shown = false;
-        loop {
-            tokio::select! {
-                biased;
-                result = &mut wait => return result,
-                () = self.underway.interrupted() => {
-                    token.cancel();
-                    return wait.await;
-                }
-                () = &mut show, if !is_shown => {
-                    is_shown = true;
-                    let text = self.text("Running health checks");
-                    attempt.condition(ConditionType::Healthy, Status::Unknown, Reason::Progressing, &text);
-                    if let Err(error) = attempt.save().await {
-                        tracing::debug!(object = %attempt.key, %error, "wait for health could not be shown");
-                    }
-                }
-            }
-        }
-    }
-
-    fn unhealthy(&self, error: &WaitError, took: &fluxbot_api::Duration) -> Failure {
-        if let (WaitError::Cancelled, Some(trigger)) = (error, self.underway.trigger()) {
-            let text = format!("New reconciliation triggered by {trigger}");
-            Failure::new(Reason::HealthCheckCanceled, text).severity(EventSeverity::Info)
-        } else {
-            let text = format!("health check failed after {took}: {error}");
-            Failure::new(Reason::HealthCheckFailed, text)
-        }
-    }
-
     /// Notes and tells that the revision is applied; the next run comes after a pause.
     fn finish(&self, attempt: &mut Attempt<Kustomization>, has_changed: bool, pause: Duration) -> Done {
         let revision = &self.artifact.revision;
@@ -600,10 +510,6 @@ fn masked(mut failure: Failure, secrets: &[String]) -> Failure {
         failure.event = failure.event.map(|event| event.replace(secret.as_str(), MASK));
     }
     failure
-}
-
-fn is_healthy(conditions: &[Condition]) -> bool {
-    outcome::find(conditions, ConditionType::Healthy).is_some_and(|condition| condition.status == "True")
 }
 
 /// A time that was taken, in whole milliseconds.

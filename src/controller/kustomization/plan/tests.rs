@@ -1,5 +1,7 @@
 //! The plan of a Kustomization.
 
+use std::sync::Arc;
+
 use fluxbot_api::kustomize::{
     Decryption, DecryptionProvider, Document, HealthCheckTarget, Image, KustomizationStatus, Patch, Selector,
 };
@@ -8,7 +10,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use rstest::rstest;
 
 use super::*;
-use crate::sync::Change;
+use crate::sync::{ApplyError, Change, Inventory};
 
 const REVISION: &str = "main@sha1:1";
 
