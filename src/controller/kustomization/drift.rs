@@ -10,6 +10,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::memory::Memory;
 use crate::controller::context::Context;
 use crate::controller::events::EventRecord;
 use crate::objects::ObjectKey;
@@ -27,6 +28,7 @@ const MOST_KINDS: usize = 200;
 pub(super) struct DriftWatch {
     context: Context,
     applier: Arc<Applier>,
+    memory: Arc<Memory>,
     inner: Mutex<Inner>,
 }
 
@@ -58,10 +60,11 @@ enum Verdict {
 }
 
 impl DriftWatch {
-    pub(super) fn new(context: Context, applier: Arc<Applier>) -> Arc<Self> {
+    pub(super) fn new(context: Context, applier: Arc<Applier>, memory: Arc<Memory>) -> Arc<Self> {
         Arc::new(Self {
             context,
             applier,
+            memory,
             inner: Mutex::default(),
         })
     }
@@ -97,6 +100,8 @@ impl DriftWatch {
             Verdict::Nothing => {}
             Verdict::Correct(owner) => {
                 tracing::debug!(object = %owned.id.subject(), kustomization = %owner, "drift was seen");
+                // A commit that comes at the same moment and changes nothing must not pass for the correction.
+                self.memory.doubt(&owner);
                 self.context.queues.kustomizations.wake(&owner);
             }
             Verdict::Leave(owner) => {

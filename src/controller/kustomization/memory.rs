@@ -1,7 +1,7 @@
 //! What each Kustomization was last applied from, so that a commit that changes none of it needs no build.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use fluxbot_kustomize::Inputs;
@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::objects::ObjectKey;
 use crate::source::{ArtifactTree, ContentId, SourceKey, TreeKind};
-use crate::sync::{Entry, ObjectId};
+use crate::sync::{Applier, Entry, ObjectId};
 
 /// The last complete run of a Kustomization.
 #[derive(Debug, Clone)]
@@ -20,6 +20,8 @@ pub(super) struct LastRun {
     pub(super) generation: i64,
     /// From which source.
     pub(super) source: SourceKey,
+    /// To which cluster and as whom.
+    pub(super) applier: Weak<Applier>,
     /// At which revision.
     pub(super) revision: String,
     /// What the build looked at, and what it saw.

@@ -22,7 +22,7 @@ mod waits;
 pub use artifact::{ArtifactError, Artifacts};
 pub use waits::{Underway, Waits};
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use fluxbot_api::Reason;
@@ -64,7 +64,7 @@ pub struct KustomizationReconciler {
     artifacts: Arc<Artifacts>,
     clusters: Clusters,
     builds: Jobs,
-    memory: Memory,
+    memory: Arc<Memory>,
     drift: Arc<DriftWatch>,
 }
 
@@ -73,14 +73,16 @@ impl KustomizationReconciler {
     #[must_use]
     pub fn new(context: Context, waits: Arc<Waits>, artifacts: Arc<Artifacts>) -> Self {
         let clusters = Clusters::new(context.client.clone());
+        let memory = Arc::new(Memory::default());
+        let applier = clusters.local().for_identity(None, "");
         Self {
-            drift: DriftWatch::new(context.clone(), clusters.local().for_identity(None, "")),
+            drift: DriftWatch::new(context.clone(), applier, Arc::clone(&memory)),
             context,
             waits,
             artifacts,
             clusters,
             builds: Jobs::default(),
-            memory: Memory::default(),
+            memory,
         }
     }
 
@@ -195,6 +197,7 @@ impl Reconciler for KustomizationReconciler {
             context: &self.context,
             artifacts: &self.artifacts,
             builds: &self.builds,
+            masks: OnceLock::new(),
             memory: &self.memory,
             applier: appliers.for_identity(settings.service_account.as_deref(), &key.namespace),
             is_remote: cluster.is_some(),

@@ -2,7 +2,7 @@
 
 mod health;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use fluxbot_api::Reason;
@@ -49,6 +49,8 @@ pub(super) struct Run<'a> {
     pub(super) is_remote: bool,
     pub(super) rules: Arc<HealthRules>,
     pub(super) ignored: Arc<IgnoreRules>,
+    /// The values of Secrets that the objects may hold.
+    pub(super) masks: OnceLock<Vec<String>>,
     pub(super) settings: Settings,
     pub(super) artifact: Artifact,
     pub(super) underway: &'a Underway<'a>,
@@ -66,7 +68,7 @@ impl Run<'_> {
         )
         .await;
         let found = found.map_err(|error| self.retried(no_variables(&error)))?;
-        let masks: Vec<String> = found.variables.secret_values().map(str::to_owned).collect();
+        self.mask(&found);
         let digest = found.digest;
         let result = self.run(attempt, found).await;
         match result {
@@ -75,7 +77,7 @@ impl Run<'_> {
                 self.memory.put(&attempt.key, last);
                 Ok(self.finish(attempt, is_news, self.settings.interval))
             }
-            Err(failure) => Err(self.retried(masked(failure, &masks))),
+            Err(failure) => Err(self.retried(self.masked(failure))),
         }
     }
 
@@ -95,6 +97,7 @@ impl Run<'_> {
             uid: attempt.object.metadata.uid.clone(),
             generation: attempt.generation(),
             source: self.settings.source.clone(),
+            applier: Arc::downgrade(&self.applier),
             revision: self.artifact.revision.clone(),
             jobs_with_ttl: built.objects.jobs_with_ttl(),
             seen: built.seen,
@@ -117,6 +120,10 @@ impl Run<'_> {
         if attempt.requested_at.is_some() || !plan::is_last_run_of(&attempt.object, &last) {
             return None;
         }
+        // A kubeconfig that was replaced leads to another cluster, which has nothing yet.
+        if self.is_remote && !last.applier.ptr_eq(&Arc::downgrade(&self.applier)) {
+            return None;
+        }
         let is_new = last.revision != self.artifact.revision && last.source == self.settings.source;
         let rest = last.rest_of(self.settings.interval).filter(|_| is_new)?;
         let tree = self.artifacts.tree(&self.settings.source, &self.artifact);
@@ -130,9 +137,11 @@ impl Run<'_> {
             attempt.object.spec.post_build.as_ref(),
         )
         .await;
-        if found.ok()?.digest != last.variables {
+        let found = found.ok()?;
+        if found.digest != last.variables {
             return None;
         }
+        self.mask(&found);
         attempt.status.last_attempted_revision = Some(self.artifact.revision.clone());
         let health = self
             .check_health(attempt, last.targets.as_deref(), &last.jobs_with_ttl, false)
@@ -151,6 +160,17 @@ impl Run<'_> {
         };
         self.memory.put(&attempt.key, next);
         Some(Ok(self.finish(attempt, false, rest)))
+    }
+
+    /// From here on the values of Secrets are kept out of failures.
+    fn mask(&self, found: &variables::Found) {
+        let secrets = found.variables.secret_values().map(str::to_owned);
+        // They are the same in all of a run.
+        self.masks.get_or_init(|| secrets.collect());
+    }
+
+    fn masked(&self, failure: Failure) -> Failure {
+        masked(failure, self.masks.get().map(Vec::as_slice).unwrap_or_default())
     }
 
     fn record(&self, attempt: &mut Attempt<Kustomization>, digest: &str, result: Reason) {

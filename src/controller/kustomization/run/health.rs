@@ -42,7 +42,8 @@ impl Run<'_> {
         let waited = self.await_health(attempt, targets, &options).await;
         let took = rounded(since.elapsed());
         if let Err(error) = waited {
-            let failure = self.unhealthy(&error, &took);
+            // A pod may quote what it was given.
+            let failure = self.masked(self.unhealthy(&error, &took));
             attempt.condition(
                 ConditionType::Healthy,
                 Status::False,
