@@ -318,7 +318,7 @@ impl Writer {
                 site.is_rebuilt = false;
             }
             Verdict::Foreign(commit) => {
-                let person = &commit.author.0;
+                let person = push_branch::person(&commit);
                 return Err(WriteError::ForeignCommit {
                     branch: target.push_branch.clone(),
                     commit: commit.id.short(7),
