@@ -192,8 +192,8 @@ impl Landings {
         drop(turn);
     }
 
-    /// Lands some works in one push. When the server refuses it, each is tried alone: what a hook says of one commit is not to
-    /// stop the others.
+    /// Lands some works in one push. When the server refuses it, each is tried alone, without the partners: what a hook says of
+    /// one commit is not to stop the others.
     async fn land_together(
         &self,
         repository: &Arc<Repository>,
@@ -202,6 +202,7 @@ impl Landings {
         cancel: &CancellationToken,
     ) -> Vec<Result<LandedWork, LandError>> {
         let count = works.len();
+        let has_partners = !partners.is_empty();
         let alone = works.clone();
         let together = works.into_iter().chain(partners).collect();
         let result = self.land_once(repository, together, cancel).await;
@@ -210,7 +211,7 @@ impl Landings {
                 .diagnosis
                 .is_some_and(|diagnosis| diagnosis.fault == Fault::PushRejected)
         };
-        if count == 1 || !result.as_ref().is_err_and(is_refused) {
+        if (count == 1 && !has_partners) || !result.as_ref().is_err_and(is_refused) {
             return (0..count).map(|index| answer_for(index, &result)).collect();
         }
         let mut results = Vec::new();
