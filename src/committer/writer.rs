@@ -13,6 +13,7 @@ use fluxbot_semver::InvalidRange;
 
 use super::history::{Contained, History};
 use super::push_branch::{self, Verdict};
+use super::races::pause;
 use super::reference::{CheckoutRef, RefspecSource};
 use super::stack::{self, Ground, Layer, Ownership, Stack, StackError};
 use super::start::{self, Start};
@@ -27,9 +28,6 @@ const MAX_LOST_ANSWERS: u32 = 3;
 
 /// The pause before the second try after a lost answer, and the step by which it grows.
 const LOST_ANSWER_PAUSE: Duration = Duration::from_secs(1);
-
-/// Longest pause before a lost race is run again. Short, because a race is lost to a push that is already done.
-const MAX_PAUSE: Duration = Duration::from_millis(100);
 
 /// What a push did.
 #[derive(Debug, Clone, Default)]
@@ -225,11 +223,11 @@ impl Writer {
                 Some(attempt) => attempt,
                 None => self.attempt(target, works, may_rebuild)?,
             };
-            // Its commits are the head of the branch, or nothing is left to change: it is because they landed.
-            if let Some(sent) = sent.take_if(|sent| {
-                attempt.tip.is_none() || attempt.site.push_head.is_some_and(|head| sent.tip == Some(head))
-            }) {
-                return Ok(sent.landed(lost_races, Vec::new()));
+            match sent.take() {
+                Some(lost) if self.has_arrived(&lost, &attempt)? => {
+                    return Ok(lost.landed(lost_races, Vec::new()));
+                }
+                other => sent = other,
             }
             let Some(tip) = attempt.tip else {
                 return Ok(attempt.landed(lost_races, Vec::new()));
@@ -258,6 +256,19 @@ impl Writer {
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    /// Whether the commits of a push without an answer are on the branch, as `now` has found it. That nothing is left to change
+    /// does not say so: somebody else may have changed it.
+    fn has_arrived(&self, sent: &Attempt, now: &Attempt) -> Result<bool, WriteError> {
+        let (Some(tip), Some(head)) = (sent.tip, now.site.push_head) else {
+            return Ok(false);
+        };
+        if head == tip || now.tip.is_some() {
+            return Ok(head == tip);
+        }
+        let history = History::new(&self.mirror, &now.site.start.snapshot);
+        Ok(history.contains(head, tip)? == Contained::Yes)
     }
 
     /// Pushes; gives what the server said.
@@ -472,16 +483,4 @@ impl Attempt {
             server_messages,
         }
     }
-}
-
-/// A pause before the next attempt, longer with each lost race. The commit's own id spreads the writers: it differs
-/// between them, as their changes do.
-fn pause(lost_races: u32, seed: &ObjectId) -> Duration {
-    let spread = seed.to_string().bytes().fold(u64::from(lost_races), |sum, byte| {
-        sum.wrapping_mul(31).wrapping_add(u64::from(byte))
-    });
-    let limit = u64::try_from(MAX_PAUSE.as_millis())
-        .unwrap_or(u64::MAX)
-        .min(5 * u64::from(lost_races));
-    Duration::from_millis(spread % (limit + 1))
 }
