@@ -252,7 +252,7 @@ impl Writer {
                     sent = Some(attempt);
                 }
                 // The server may refuse that a branch is made anew, and take commits on top of it.
-                Err(PushError::Rejected { .. }) if attempt.is_forced() => may_rebuild = false,
+                Err(PushError::Rejected { .. }) if attempt.site.is_forced() => may_rebuild = false,
                 Err(error) => return Err(error.into()),
             }
         }
@@ -346,6 +346,12 @@ impl Writer {
         let snapshot = site.start.snapshot.clone();
         let ground = Ground::of(target, site.base, site.ownership);
         let mut stack = stack::build(&self.index, snapshot, &ground, works)?;
+        // Made anew, the branch would lose the commit of one whose work fails now. Asked for so, the site is never forced again.
+        if site.is_forced() && stack.landed.iter().any(Result::is_err) {
+            let mut attempt = self.attempt(target, works, false)?;
+            attempt.stack.keep_failures(stack.landed);
+            return Ok(attempt);
+        }
         let mut tip = stack.layers.last().map(|layer| layer.commit.id());
         if let Some(head) = site.push_head.filter(|_| site.is_rebuilt) {
             match stack.layers.last() {
@@ -464,12 +470,14 @@ impl Writer {
     }
 }
 
-impl Attempt {
+impl Site {
     /// Whether commits of the push branch go.
     fn is_forced(&self) -> bool {
-        self.site.is_rebuilt && self.site.push_head.is_some_and(|head| head != self.site.base)
+        self.is_rebuilt && self.push_head.is_some_and(|head| head != self.base)
     }
+}
 
+impl Attempt {
     fn landed(self, lost_races: u32, server_messages: Vec<String>) -> Landing {
         Landing {
             branch: self.site.target.short().to_owned(),
