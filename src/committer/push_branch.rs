@@ -89,7 +89,10 @@ pub(super) fn judge(
                 base,
                 is_proven,
             }) => {
-                is_ours &= is_proven && works.iter().any(|work| marks(&work.identity, identity));
+                // By another person it may have been amended with `--reset-author`, to say something else of the same files.
+                is_ours &= is_proven
+                    && works.iter().any(|work| marks(&work.identity, identity))
+                    && is_by_one_of(&commit, works);
                 known_base = known_base.or(base);
                 match commit.parents.first() {
                     Some(parent) if base != Some(*parent) => current = *parent,
