@@ -9,6 +9,7 @@ mod history;
 mod message;
 mod plan;
 mod push_branch;
+mod races;
 mod reference;
 mod stack;
 mod start;

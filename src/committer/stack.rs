@@ -76,6 +76,15 @@ impl Stack {
             landed.changes.files.clear();
         }
     }
+
+    /// Tells what failed on other ground where there was nothing to commit on this one.
+    pub(super) fn keep_failures(&mut self, elsewhere: Vec<Result<Landed, Arc<StackError>>>) {
+        for (landed, other) in self.landed.iter_mut().zip(elsewhere) {
+            if other.is_err() && landed.as_ref().is_ok_and(|landed| landed.commit.is_none()) {
+                *landed = other;
+            }
+        }
+    }
 }
 
 /// The commit that the next one is built on.

@@ -13,6 +13,7 @@ use fluxbot_semver::InvalidRange;
 
 use super::history::{Contained, History};
 use super::push_branch::{self, Verdict};
+use super::races::pause;
 use super::reference::{CheckoutRef, RefspecSource};
 use super::stack::{self, Ground, Layer, Ownership, Stack, StackError};
 use super::start::{self, Start};
@@ -27,9 +28,6 @@ const MAX_LOST_ANSWERS: u32 = 3;
 
 /// The pause before the second try after a lost answer, and the step by which it grows.
 const LOST_ANSWER_PAUSE: Duration = Duration::from_secs(1);
-
-/// Longest pause before a lost race is run again. Short, because a race is lost to a push that is already done.
-const MAX_PAUSE: Duration = Duration::from_millis(100);
 
 /// What a push did.
 #[derive(Debug, Clone, Default)]
@@ -225,11 +223,11 @@ impl Writer {
                 Some(attempt) => attempt,
                 None => self.attempt(target, works, may_rebuild)?,
             };
-            // Its commits are the head of the branch, or nothing is left to change: it is because they landed.
-            if let Some(sent) = sent.take_if(|sent| {
-                attempt.tip.is_none() || attempt.site.push_head.is_some_and(|head| sent.tip == Some(head))
-            }) {
-                return Ok(sent.landed(lost_races, Vec::new()));
+            match sent.take() {
+                Some(lost) if self.has_arrived(&lost, &attempt)? => {
+                    return Ok(lost.landed(lost_races, Vec::new()));
+                }
+                other => sent = other,
             }
             let Some(tip) = attempt.tip else {
                 return Ok(attempt.landed(lost_races, Vec::new()));
@@ -254,10 +252,23 @@ impl Writer {
                     sent = Some(attempt);
                 }
                 // The server may refuse that a branch is made anew, and take commits on top of it.
-                Err(PushError::Rejected { .. }) if attempt.is_forced() => may_rebuild = false,
+                Err(PushError::Rejected { .. }) if attempt.site.is_forced() => may_rebuild = false,
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    /// Whether the commits of a push without an answer are on the branch, as `now` has found it. That nothing is left to change
+    /// does not say so: somebody else may have changed it.
+    fn has_arrived(&self, sent: &Attempt, now: &Attempt) -> Result<bool, WriteError> {
+        let (Some(tip), Some(head)) = (sent.tip, now.site.push_head) else {
+            return Ok(false);
+        };
+        if head == tip || now.tip.is_some() {
+            return Ok(head == tip);
+        }
+        let history = History::new(&self.mirror, &now.site.start.snapshot);
+        Ok(history.contains(head, tip)? == Contained::Yes)
     }
 
     /// Pushes; gives what the server said.
@@ -318,7 +329,7 @@ impl Writer {
                 site.is_rebuilt = false;
             }
             Verdict::Foreign(commit) => {
-                let person = &commit.author.0;
+                let person = push_branch::person(&commit);
                 return Err(WriteError::ForeignCommit {
                     branch: target.push_branch.clone(),
                     commit: commit.id.short(7),
@@ -335,6 +346,12 @@ impl Writer {
         let snapshot = site.start.snapshot.clone();
         let ground = Ground::of(target, site.base, site.ownership);
         let mut stack = stack::build(&self.index, snapshot, &ground, works)?;
+        // Made anew, the branch would lose the commit of one whose work fails now. Asked for so, the site is never forced again.
+        if site.is_forced() && stack.landed.iter().any(Result::is_err) {
+            let mut attempt = self.attempt(target, works, false)?;
+            attempt.stack.keep_failures(stack.landed);
+            return Ok(attempt);
+        }
         let mut tip = stack.layers.last().map(|layer| layer.commit.id());
         if let Some(head) = site.push_head.filter(|_| site.is_rebuilt) {
             match stack.layers.last() {
@@ -453,12 +470,14 @@ impl Writer {
     }
 }
 
-impl Attempt {
+impl Site {
     /// Whether commits of the push branch go.
     fn is_forced(&self) -> bool {
-        self.site.is_rebuilt && self.site.push_head.is_some_and(|head| head != self.site.base)
+        self.is_rebuilt && self.push_head.is_some_and(|head| head != self.base)
     }
+}
 
+impl Attempt {
     fn landed(self, lost_races: u32, server_messages: Vec<String>) -> Landing {
         Landing {
             branch: self.site.target.short().to_owned(),
@@ -472,16 +491,4 @@ impl Attempt {
             server_messages,
         }
     }
-}
-
-/// A pause before the next attempt, longer with each lost race. The commit's own id spreads the writers: it differs
-/// between them, as their changes do.
-fn pause(lost_races: u32, seed: &ObjectId) -> Duration {
-    let spread = seed.to_string().bytes().fold(u64::from(lost_races), |sum, byte| {
-        sum.wrapping_mul(31).wrapping_add(u64::from(byte))
-    });
-    let limit = u64::try_from(MAX_PAUSE.as_millis())
-        .unwrap_or(u64::MAX)
-        .min(5 * u64::from(lost_races));
-    Duration::from_millis(spread % (limit + 1))
 }

@@ -79,14 +79,23 @@ struct Repository {
     waiting: Mutex<Vec<Waiting>>,
     /// What automations wanted last on a push branch of their own: when one of them makes the branch anew, the commits of the
     /// others are made anew with it.
-    partners: Mutex<BTreeMap<ObjectKey, Work>>,
+    partners: Mutex<BTreeMap<ObjectKey, Remembered>>,
     last_use: Mutex<Instant>,
     /// The timeout of whoever asked last.
     timeout: Mutex<Duration>,
 }
 
+/// What an automation wanted last.
+struct Remembered {
+    work: Work,
+    /// The automation's `metadata.generation` then.
+    generation: Option<i64>,
+}
+
 struct Waiting {
     automation: ObjectKey,
+    /// The automation's `metadata.generation`.
+    generation: Option<i64>,
     work: Work,
     reply: oneshot::Sender<Result<LandedWork, LandError>>,
 }
@@ -120,7 +129,7 @@ impl Landings {
         .await
     }
 
-    /// Lands the work of one automation, in one push with that of others which wait for the same branch.
+    /// Lands the work of one automation of some `generation`, in one push with that of others which wait for the same branch.
     ///
     /// The place of the run is given up while it waits. When the caller goes away, its work may still be landed; the next run
     /// finds it on the branch. After `cancel` no push begins.
@@ -128,6 +137,7 @@ impl Landings {
         &self,
         remote: &Remote,
         automation: &ObjectKey,
+        generation: Option<i64>,
         work: Work,
         slot: &mut Slot,
         cancel: &CancellationToken,
@@ -137,6 +147,7 @@ impl Landings {
         let (reply, mut answer) = oneshot::channel();
         repository.waiting().push(Waiting {
             automation: automation.clone(),
+            generation,
             work,
             reply,
         });
@@ -177,13 +188,13 @@ impl Landings {
         if batch.is_empty() || cancel.is_cancelled() {
             return;
         }
+        let partners = self.partners(&repository, &target, &batch);
         let mut works = Vec::new();
         let mut replies = Vec::new();
         for waiting in batch {
             works.push(waiting.work);
             replies.push(waiting.reply);
         }
-        let partners = self.partners(&repository, &target, &works);
         let results = self.land_together(&repository, works, partners, &cancel).await;
         for (reply, result) in replies.into_iter().zip(results) {
             // A caller that went away needs no answer.
@@ -192,8 +203,8 @@ impl Landings {
         drop(turn);
     }
 
-    /// Lands some works in one push. When the server refuses it, each is tried alone: what a hook says of one commit is not to
-    /// stop the others.
+    /// Lands some works in one push. When the server refuses it, each is tried alone, without the partners: what a hook says of
+    /// one commit is not to stop the others.
     async fn land_together(
         &self,
         repository: &Arc<Repository>,
@@ -202,6 +213,7 @@ impl Landings {
         cancel: &CancellationToken,
     ) -> Vec<Result<LandedWork, LandError>> {
         let count = works.len();
+        let has_partners = !partners.is_empty();
         let alone = works.clone();
         let together = works.into_iter().chain(partners).collect();
         let result = self.land_once(repository, together, cancel).await;
@@ -210,7 +222,7 @@ impl Landings {
                 .diagnosis
                 .is_some_and(|diagnosis| diagnosis.fault == Fault::PushRejected)
         };
-        if count == 1 || !result.as_ref().is_err_and(is_refused) {
+        if (count == 1 && !has_partners) || !result.as_ref().is_err_and(is_refused) {
             return (0..count).map(|index| answer_for(index, &result)).collect();
         }
         let mut results = Vec::new();
@@ -221,19 +233,20 @@ impl Landings {
         results
     }
 
-    /// What other automations wanted last on the same push branch. Their commits are rebuilt with those of `works`, which are
+    /// What other automations wanted last on the same push branch. Their commits are rebuilt with those of `batch`, which are
     /// remembered in turn.
-    fn partners(&self, repository: &Repository, target: &Target, works: &[Work]) -> Vec<Work> {
+    fn partners(&self, repository: &Repository, target: &Target, batch: &[Waiting]) -> Vec<Work> {
         let mut all = repository.partners.lock().unwrap_or_else(PoisonError::into_inner);
-        for work in works {
-            all.remove(&work.plan.automation);
+        for waiting in batch {
+            all.remove(&waiting.automation);
         }
-        // One that is gone, suspended or another one by now wants nothing any more.
-        all.retain(|key, work| {
+        // One that is gone, suspended, changed or another one by now does not want that any more.
+        all.retain(|key, remembered| {
             let cached = self.context.caches.automations.get(key);
             let present = cached.as_ref().and_then(|cached| cached.good());
             present.is_some_and(|automation| {
-                automation.metadata.uid.as_ref() == Some(&work.identity)
+                automation.metadata.uid.as_ref() == Some(&remembered.work.identity)
+                    && automation.metadata.generation == remembered.generation
                     && automation.spec.suspend != Some(true)
             })
         });
@@ -242,14 +255,17 @@ impl Landings {
         }
         let partners = all
             .values()
+            .map(|remembered| &remembered.work)
             .filter(|work| work.plan.target == *target)
             .cloned()
             .collect();
-        all.extend(
-            works
-                .iter()
-                .map(|work| (work.plan.automation.clone(), work.clone())),
-        );
+        all.extend(batch.iter().map(|waiting| {
+            let remembered = Remembered {
+                work: waiting.work.clone(),
+                generation: waiting.generation,
+            };
+            (waiting.automation.clone(), remembered)
+        }));
         partners
     }
 

@@ -169,9 +169,10 @@ impl Reconciler for ImageUpdateAutomationReconciler {
         let written = work.selections.clone();
         let key = attempt.key.clone();
         let cancel = attempt.cancel.clone();
+        let generation = automation.metadata.generation;
         let landing = self
             .landings
-            .land(&remote, &key, work, &mut attempt.slot, &cancel);
+            .land(&remote, &key, generation, work, &mut attempt.slot, &cancel);
         let landed = landing.await.map_err(failed)?;
         report_skipped(attempt, &landed.landed.changes, &waiting);
         let status = &mut attempt.status;

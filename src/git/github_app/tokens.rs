@@ -146,7 +146,8 @@ impl GitHubApps {
         *kept = Some(Kept {
             outcome: outcome.clone(),
             asked: now,
-            until: now + lifetime,
+            // From now on: the question may have taken longer than a failure is believed.
+            until: Instant::now() + lifetime,
         });
         outcome
     }

@@ -85,6 +85,48 @@ async fn a_push_branch_with_a_commit_of_somebody_else_is_left_alone() {
 }
 
 #[tokio::test]
+async fn a_commit_that_somebody_has_amended_is_left_alone() {
+    let (registry, repository) = with_push_branch("amended").await;
+    registry.push_tags("amended", &["1.0.1"]).await;
+    update(&repository, &["--push"]).run().await.success();
+    registry.push_tags("amended", &["1.0.2"]).await;
+    let directory = tempfile::tempdir().unwrap();
+    let clone = directory.path().join("clone");
+    repository.clone_to(&clone);
+    let git = |arguments: &[&str]| stdout(repository.client(&clone).args(arguments));
+    git(&["fetch", "--quiet", "origin", "image-updates"]);
+    git(&["checkout", "--quiet", "FETCH_HEAD"]);
+    // First another message alone; then other files, too, with Ada as the author.
+    for options in [["--message", "mine"], ["--no-edit", "--reset-author"]] {
+        git(&["commit", "--quiet", "--all", "--amend", options[0], options[1]]);
+        git(&[
+            "push",
+            "--quiet",
+            "--force",
+            "origin",
+            "HEAD:refs/heads/image-updates",
+        ]);
+        let theirs = repository.revision("image-updates").unwrap();
+        let raw = stdout(repository.git().args(["cat-file", "commit", &theirs]));
+        assert!(
+            raw.contains("\nfluxbot-automation "),
+            "git keeps the header: {raw}"
+        );
+
+        let run = update(&repository, &["--push"]).run().await;
+
+        let expected = format!(
+            "push branch 'image-updates' has the commit {} by Ada <ada@example.com>, which is not fluxbot's",
+            &theirs[..7]
+        );
+        assert!(run.failure(1).contains(&expected), "{}", run.stderr);
+        assert_eq!(repository.revision("image-updates"), Some(theirs));
+        std::fs::write(clone.join("apps/amended.yaml"), "mine: true\n").unwrap();
+    }
+    repository.fsck();
+}
+
+#[tokio::test]
 async fn a_merged_push_branch_that_is_behind_is_made_anew() {
     let (registry, repository) = with_push_branch("behind").await;
     registry.push_tags("behind", &["1.0.1"]).await;
