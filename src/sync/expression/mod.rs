@@ -9,7 +9,10 @@ use cel::objects::Key;
 use cel::{Program, Value as CelValue};
 use serde_json::{Map, Value};
 
+mod bounds;
 mod functions;
+
+use bounds::operators;
 
 /// The longest expression. What people write has some hundred characters.
 const MAX_LENGTH: usize = 4096;
@@ -134,22 +137,6 @@ fn reason(error: &cel::ExecutionError) -> String {
         }
         _ => "no such overload".to_owned(),
     }
-}
-
-/// How many operators a text has outside of its strings, brackets and member accesses included.
-fn operators(text: &str) -> usize {
-    let (mut quote, mut is_escaped, mut count) = (None, false, 0);
-    for character in text.chars() {
-        match quote {
-            Some(_) if is_escaped => is_escaped = false,
-            Some(_) if character == '\\' => is_escaped = true,
-            Some(open) if character == open => quote = None,
-            None if matches!(character, '"' | '\'') => quote = Some(character),
-            None if "+-*/%<>=!&|?.([{".contains(character) => count += 1,
-            _ => {}
-        }
-    }
-    count
 }
 
 fn one_line(text: &str) -> String {

@@ -94,10 +94,37 @@ fn what_is_no_expression_is_refused_with_its_place() {
 #[case("(".repeat(300))]
 #[case(vec!["1"; 300].join("+"))]
 #[case("a".repeat(5000))]
+#[case(format!("1 // '\n{}", "+1".repeat(300)))]
+#[case(vec!["1"; 300].join(" in "))]
 fn what_would_need_too_deep_a_descent_is_refused(#[case] text: String) {
     assert!(matches!(
         Expression::parse(&text),
         Err(ExpressionError::Syntax { .. })
     ));
-    assert_eq!(operators("'a-b' + \"(\\\"[\""), 1);
+}
+
+#[rstest]
+#[case::of_a_comment("a // '\n + b // '", 1)]
+#[case::of_raw_strings(r#"r'\' + (br"\" + [R'''a'b''']) // ("#, 4)]
+#[case::of_triple_quotes("\"\"\"a\" + (\n'\"\"\" - '''(''\\'['''", 1)]
+#[case::of_strings_with_escapes(r#"'a-b' + "(\"[\x41\u00e9\101""#, 1)]
+#[case::of_words("1 in [1] in 1in inner.main", 5)]
+#[case::of_a_name_in_backticks("a.`b//c` + (d)", 3)]
+#[case::of_pairs("a == b && !(c)", 6)]
+#[case::of_an_open_string("'a\n + '''(' + '''", 3)]
+#[case::of_an_escape_that_is_none(r#""\q ((( ""#, 3)]
+#[case::of_half_a_pair("='((('", 4)]
+#[case::of_a_string_at_a_number(r#"1ur"\" ((( "\n""#, 3)]
+#[case::of_what_is_no_token("\u{e9}'''((('''", 3)]
+fn operators_are_counted(#[case] text: &str, #[case] expected: usize) {
+    assert_eq!(operators(text), expected, "{text}");
+}
+
+#[test]
+fn long_strings_are_no_operators() {
+    let text = format!(
+        "status.phase != '{}'",
+        "https://example.org/a-b.c (d) in ".repeat(50)
+    );
+    assert!(Expression::parse(&text).is_ok());
 }
