@@ -1,4 +1,7 @@
-//! What an expression may cost: how deep its tree may be, before it is parsed.
+//! What an expression may cost: how deep its tree may be, before it is parsed, and how often it goes over lists, before it is evaluated.
+
+use cel::IdedExpr;
+use cel::common::ast::{EntryExpr, Expr, IdedEntryExpr};
 
 /// The characters that may nest the tree by one level, brackets and member accesses included.
 const OPERATORS: &[u8] = b"+-*/%<>=!&|?.([{";
@@ -120,4 +123,35 @@ fn escaped_name(text: &[u8]) -> Option<usize> {
 fn everything(text: &[u8]) -> usize {
     let operators = text.iter().filter(|byte| OPERATORS.contains(byte)).count();
     operators + text.windows(2).filter(|pair| *pair == b"in").count()
+}
+
+/// How deep loops (`all`, `exists`, `filter`, `map`) stand within loops. One that gives another its list stands beside it.
+pub(super) fn loops(expression: &IdedExpr) -> usize {
+    match &expression.expr {
+        Expr::Comprehension(found) => {
+            let once = deepest([&found.iter_range, &found.accu_init, &found.result]);
+            once.max(1 + deepest([&found.loop_cond, &found.loop_step]))
+        }
+        Expr::Call(call) => deepest(call.target.as_deref().into_iter().chain(&call.args)),
+        Expr::List(list) => deepest(&list.elements),
+        Expr::Select(select) => loops(&select.operand),
+        Expr::Map(map) => deepest(values(&map.entries)),
+        Expr::Struct(fields) => deepest(values(&fields.entries)),
+        Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) => 0,
+    }
+}
+
+fn deepest<'e>(expressions: impl IntoIterator<Item = &'e IdedExpr>) -> usize {
+    expressions.into_iter().map(loops).max().unwrap_or_default()
+}
+
+/// The keys and values of a literal.
+fn values(entries: &[IdedEntryExpr]) -> impl Iterator<Item = &IdedExpr> {
+    entries.iter().flat_map(|entry| {
+        let (key, value) = match &entry.expr {
+            EntryExpr::StructField(field) => (None, &field.value),
+            EntryExpr::MapEntry(entry) => (Some(&entry.key), &entry.value),
+        };
+        key.into_iter().chain([value])
+    })
 }

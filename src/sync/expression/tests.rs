@@ -128,3 +128,26 @@ fn long_strings_are_no_operators() {
     );
     assert!(Expression::parse(&text).is_ok());
 }
+
+#[rstest]
+#[case::in_each_other("[1].all(a, [1].exists(b, [1].all(c, true)))")]
+#[case::in_a_list("[1].map(a, [[1].filter(b, [1].map(c, c) == [1])]) == []")]
+#[case::in_a_map("[1].all(a, {'k': [1].map(b, {[1].exists_one(c, true): 1})} != {})")]
+#[case::in_a_call("[1].all(a, size([1].filter(b, !has([{'k': [1].map(c, c)}][0].k))) == 0)")]
+fn loops_in_loops_in_loops_are_refused(#[case] text: &str) {
+    let error = Expression::parse(text).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        format!(
+            "failed to parse the CEL expression '{text}': its comprehensions are nested more than 2 deep"
+        )
+    );
+}
+
+#[rstest]
+#[case::in_each_other("[1, 2].all(a, [1, 2].exists(b, a == b))")]
+#[case::beside_each_other("[1].filter(a, true).map(b, b).filter(c, true).all(d, d == 1)")]
+fn two_loops_are_enough(#[case] text: &str) {
+    let expression = Expression::parse(text).unwrap();
+    assert_eq!(expression.is_true(&Map::new()), Ok(true));
+}
