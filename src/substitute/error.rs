@@ -49,6 +49,14 @@ pub enum SubstituteError {
         /// The variable.
         name: String,
     },
+    /// All expressions together make more than anybody stores.
+    #[error("the expressions make more than {limit} bytes: \"{name}\" does not fit")]
+    Size {
+        /// The variable at which it was too much.
+        name: String,
+        /// How many bytes they may make.
+        limit: usize,
+    },
     /// A cut through a character, as `${x:0:1}` of `é` makes it.
     #[error("the result is no UTF-8: a substring ends within a character")]
     NotUtf8,
@@ -64,7 +72,11 @@ impl SubstituteError {
             | Self::VariableName(place)
             | Self::Argument(place)
             | Self::NotSet { place, .. } => Some(place),
-            Self::NegativeLength { .. } | Self::Depth(_) | Self::Steps { .. } | Self::NotUtf8 => None,
+            Self::NegativeLength { .. }
+            | Self::Depth(_)
+            | Self::Steps { .. }
+            | Self::Size { .. }
+            | Self::NotUtf8 => None,
         }
     }
 }

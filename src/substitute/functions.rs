@@ -8,6 +8,9 @@ use super::glob::{self, Malformed};
 /// How many comparisons all expressions of a text may take to trim with wildcards.
 const MAX_STEPS: u64 = 50_000_000;
 
+/// How many bytes all expressions of a text may make, those in arguments included.
+const MAX_BYTES: usize = 16 << 20;
+
 /// What an expression does with the value of its variable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Operator {
@@ -54,25 +57,45 @@ impl Operator {
     }
 }
 
-/// Steps that are left.
+/// Steps and bytes that are left.
 #[derive(Debug)]
-pub(super) struct Steps(u64);
+pub(super) struct Steps {
+    comparisons: u64,
+    bytes: usize,
+}
 
 impl Default for Steps {
     fn default() -> Self {
-        Self(MAX_STEPS)
+        Self {
+            comparisons: MAX_STEPS,
+            bytes: MAX_BYTES,
+        }
     }
 }
 
 impl Steps {
     /// Takes some; false when there are not so many.
     pub(super) fn take(&mut self, count: u64) -> bool {
-        let left = self.0.checked_sub(count);
-        self.0 = left.unwrap_or_default();
+        let left = self.comparisons.checked_sub(count);
+        self.comparisons = left.unwrap_or_default();
         left.is_some()
+    }
+
+    /// Takes the bytes that an expression made.
+    pub(super) fn produce(&mut self, name: &str, count: usize) -> Result<(), SubstituteError> {
+        let left = self.bytes.checked_sub(count);
+        self.bytes = left.unwrap_or_default();
+        if left.is_some() {
+            return Ok(());
+        }
+        Err(SubstituteError::Size {
+            name: name.to_owned(),
+            limit: MAX_BYTES,
+        })
     }
 }
 
+/// What an operator makes of the value of a variable. Its bytes are taken from `steps`.
 pub(super) fn apply<'v>(
     operator: Operator,
     name: &str,
@@ -83,9 +106,24 @@ pub(super) fn apply<'v>(
     let bytes = value.as_bytes();
     let first = arguments.first().map(Vec::as_slice).unwrap_or_default();
     let second = arguments.get(1).map(Vec::as_slice);
-    Ok(match operator {
+    let replaced = match operator {
+        Operator::ReplaceFirst => Some((second.unwrap_or_default(), 1)),
+        Operator::ReplaceAll => Some((second.unwrap_or_default(), usize::MAX)),
+        Operator::ReplacePrefix if bytes.starts_with(first) => second.map(|second| (second, 1)),
+        _ => None,
+    };
+    if let Some((new, count)) = replaced {
+        return Ok(Cow::Owned(replace(name, bytes, (first, new), count, steps)?));
+    }
+    let result = match operator {
         Operator::Default if value.is_empty() => Cow::Owned(arguments.concat()),
-        Operator::Value | Operator::Unchanged | Operator::Default => Cow::Borrowed(bytes),
+        // What replaces and comes here finds nothing.
+        Operator::Value
+        | Operator::Unchanged
+        | Operator::Default
+        | Operator::ReplaceFirst
+        | Operator::ReplaceAll
+        | Operator::ReplacePrefix => Cow::Borrowed(bytes),
         Operator::Length => Cow::Owned(value.len().to_string().into_bytes()),
         Operator::Substring => Cow::Borrowed(substring(name, bytes, first, second)?),
         Operator::LowerFirst => first_character(value, lower),
@@ -102,17 +140,13 @@ pub(super) fn apply<'v>(
             let trimmed = trim(name, &reversed, &reverse(first), is_longest, steps)?;
             Cow::Owned(reverse(trimmed))
         }
-        Operator::ReplaceFirst => Cow::Owned(replace(bytes, first, second.unwrap_or_default(), 1)),
-        Operator::ReplaceAll => Cow::Owned(replace(bytes, first, second.unwrap_or_default(), usize::MAX)),
-        Operator::ReplacePrefix => match second {
-            Some(second) if bytes.starts_with(first) => Cow::Owned(replace(bytes, first, second, 1)),
-            _ => Cow::Borrowed(bytes),
-        },
         Operator::ReplaceSuffix => match (second, bytes.strip_suffix(first)) {
             (Some(second), Some(start)) => Cow::Owned([start, second].concat()),
             _ => Cow::Borrowed(bytes),
         },
-    })
+    };
+    steps.produce(name, result.len())?;
+    Ok(result)
 }
 
 /// A position that is no number leaves the value as it is; one behind the end gives nothing.
@@ -231,31 +265,43 @@ fn reverse(bytes: &[u8]) -> Vec<u8> {
     characters.into_iter().rev().collect::<String>().into_bytes()
 }
 
-/// Replaces the first so many places. Nothing is found in front of each character and at the end.
-fn replace(value: &[u8], old: &[u8], new: &[u8], mut count: usize) -> Vec<u8> {
+/// Replaces the first so many places of what is old by what is new. Nothing is found in front of each character and at the end.
+fn replace(
+    name: &str,
+    value: &[u8],
+    (old, new): (&[u8], &[u8]),
+    mut count: usize,
+    steps: &mut Steps,
+) -> Result<Vec<u8>, SubstituteError> {
     let mut output = Vec::with_capacity(value.len());
+    // Each place may add a megabyte, so that the bytes are taken before they are made.
+    let mut add = |bytes: &[u8]| {
+        steps.produce(name, bytes.len())?;
+        output.extend_from_slice(bytes);
+        Ok::<(), SubstituteError>(())
+    };
     let mut rest = value;
     if old.is_empty() {
         while count > 0 {
-            output.extend_from_slice(new);
+            add(new)?;
             count -= 1;
             let length = glob::character(rest).1;
             let (character, after) = rest.split_at_checked(length).unwrap_or((rest, &[]));
             if character.is_empty() {
-                return output;
+                return Ok(output);
             }
-            output.extend_from_slice(character);
+            add(character)?;
             rest = after;
         }
     }
     while count > 0
         && let Some(at) = rest.windows(old.len().max(1)).position(|window| window == old)
     {
-        output.extend_from_slice(rest.get(..at).unwrap_or_default());
-        output.extend_from_slice(new);
+        add(rest.get(..at).unwrap_or_default())?;
+        add(new)?;
         rest = rest.get(at + old.len()..).unwrap_or_default();
         count -= 1;
     }
-    output.extend_from_slice(rest);
-    output
+    add(rest)?;
+    Ok(output)
 }

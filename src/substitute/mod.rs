@@ -26,7 +26,7 @@ pub use variables::Variables;
 /// gives `Some("")` instead makes it empty.
 ///
 /// # Errors
-/// A text that breaks the grammar, a variable that is not set, a length below zero, a result that is no UTF-8.
+/// A text that breaks the grammar, a variable that is not set, a length below zero, a result that is too large or no UTF-8.
 pub fn expand<'v>(text: &str, lookup: impl Fn(&str) -> Option<&'v str>) -> Result<String, SubstituteError> {
     let bytes = Template::parse(text)?.expand(&lookup)?;
     String::from_utf8(bytes).map_err(|_| SubstituteError::NotUtf8)

@@ -82,7 +82,7 @@ impl<'t> Template<'t> {
     /// has one.
     ///
     /// # Errors
-    /// A variable that is not set, and has no default.
+    /// A variable that is not set, and has no default; and expressions that make more than 16 MiB.
     pub fn expand<'v>(&self, lookup: &dyn Fn(&str) -> Option<&'v str>) -> Result<Vec<u8>, SubstituteError> {
         let mut output = Vec::with_capacity(self.text.len());
         let mut steps = Steps::default();

@@ -115,7 +115,9 @@ fn fill(
             .map_err(|error| failed(format!("unable to clone '{shown}': {error}")))?;
         let mut inner = Draft::of_commit(&snapshot, &commit, &[])?;
         fill(&mut inner, &shown, repositories, depth + 1)?;
-        draft.put(&path, &inner);
+        draft
+            .put(&path, &inner)
+            .map_err(|error| failed(error.to_string()))?;
     }
     Ok(())
 }

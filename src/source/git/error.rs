@@ -156,7 +156,10 @@ impl ResolveError {
             Self::Submodule { .. } => FaultKind::Submodule,
             Self::Include { .. } => FaultKind::Include,
             Self::Empty => FaultKind::Empty,
-            Self::Name(_) | Self::Unsupported { .. } | Self::Range(_) => FaultKind::Invalid,
+            Self::Name(_)
+            | Self::Unsupported { .. }
+            | Self::Range(_)
+            | Self::Tree(TreeError::TooLarge { .. }) => FaultKind::Invalid,
             Self::Tree(TreeError::Ignore { .. } | TreeError::LinkedIgnore { .. }) => FaultKind::Ignore,
             Self::Tree(_) => FaultKind::Storage,
             Self::Unverified(_) => FaultKind::Unverified,

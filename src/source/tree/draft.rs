@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use fluxbot_git::{EntryKind, ObjectId, ReadError, RepoPath, Snapshot};
 
 use super::super::ignore::{IGNORE_FILE, IgnoreMatcher, IgnoreRules};
-use super::{ArtifactTree, Content, Directory, Node, TreeError};
+use super::{ArtifactTree, Content, Directory, Node, TreeError, UnpackLimits};
 
 /// The file that says where the submodules of a commit come from.
 const MODULES_FILE: &str = ".gitmodules";
@@ -16,6 +16,8 @@ const DEEPEST: usize = 512;
 /// The files of a commit, not finished.
 pub(in crate::source) struct Draft {
     root: Directory,
+    /// How many files and folders were put into it.
+    entries: usize,
     /// Where the blobs are; those of the commit itself come first.
     snapshots: Vec<Snapshot>,
     modules: Option<ObjectId>,
@@ -39,6 +41,9 @@ pub enum IncludeError {
     /// Sources that include each other grow with each turn.
     #[error("the files are nested deeper than 512 folders")]
     TooDeep,
+    /// Sources that include others several times grow with each of them.
+    #[error("the files are more than {0} with those of the other source")]
+    TooMany(usize),
 }
 
 impl Draft {
@@ -51,6 +56,7 @@ impl Draft {
         let tree = snapshot.commit(commit)?.tree;
         let mut draft = Self {
             root: Directory::default(),
+            entries: 0,
             snapshots: vec![snapshot.clone()],
             modules: None,
             gitlinks: Vec::new(),
@@ -63,13 +69,22 @@ impl Draft {
         let is_wanted = |path: &RepoPath| {
             prefixes.is_empty() || prefixes.iter().any(|prefix| path.as_bytes().starts_with(prefix))
         };
+        let mut overflow = None;
         snapshot.walk(&tree, &mut |path, entry| {
+            // What is left out is not entered, so that the walk ends soon.
+            if overflow.is_some() {
+                return ControlFlow::Break(());
+            }
             if path.as_bytes() == MODULES_FILE.as_bytes() && entry.kind.is_file() {
                 draft.modules = Some(entry.id);
             }
             // A folder stands for itself only where all are taken; otherwise its files bring it.
             if !(is_wanted(path) && (prefixes.is_empty() || entry.kind != EntryKind::Tree)) {
                 return ControlFlow::Continue(());
+            }
+            if let Err(error) = draft.charge(1) {
+                overflow = Some(error);
+                return ControlFlow::Break(());
             }
             let node = match entry.kind {
                 EntryKind::Tree => Node::Directory(Directory::default()),
@@ -94,7 +109,17 @@ impl Draft {
             }
             ControlFlow::Continue(())
         })?;
-        Ok(draft)
+        overflow.map_or(Ok(draft), |TooMany(limit)| Err(too_many(limit)))
+    }
+
+    /// Counts files and folders before they are put in. Few objects of Git can stand for any number of them.
+    fn charge(&mut self, count: usize) -> Result<(), TooMany> {
+        let limit = UnpackLimits::default().most_entries;
+        self.entries = self.entries.saturating_add(count);
+        if self.entries > limit {
+            return Err(TooMany(limit));
+        }
+        Ok(())
     }
 
     /// Where commits of other repositories stand, and which.
@@ -122,8 +147,16 @@ impl Draft {
     }
 
     /// Puts the files of a submodule into its place.
-    pub(in crate::source) fn put(&mut self, at: &RepoPath, other: &Self) {
+    pub(in crate::source) fn put(&mut self, at: &RepoPath, other: &Self) -> Result<(), TreeError> {
+        self.charge(other.entries)
+            .map_err(|TooMany(limit)| too_many(limit))?;
         let names: Vec<&[u8]> = at.names().collect();
+        if names.len() + 1 + depth_below(&other.root) > DEEPEST {
+            return Err(TreeError::TooLarge {
+                limit: DEEPEST as u64,
+                unit: "nested folders",
+            });
+        }
         let from = self.snapshots.len();
         if let Ok(folder) = folder_at(&mut self.root, &names) {
             *folder = grafted(&other.root, from);
@@ -131,6 +164,7 @@ impl Draft {
         self.snapshots.extend(other.snapshots.iter().cloned());
         let linked = other.linked.iter();
         self.linked.extend(linked.map(|path| format!("{at}/{path}")));
+        Ok(())
     }
 
     /// Puts what another source has at `from` to `to`, as Flux moves it there: into a new or an empty folder, or over a file.
@@ -148,6 +182,12 @@ impl Draft {
                 Found::Node(find(tree.root(), names).ok_or_else(|| IncludeError::Missing(source.join("/")))?)
             }
         };
+        let count = match &found {
+            Found::Root(root) => entries_below(root),
+            Found::Node(node) => entries(node),
+        };
+        self.charge(count)
+            .map_err(|TooMany(limit)| IncludeError::TooMany(limit))?;
         let target = names(to);
         let offset = self.snapshots.len();
         let node = match found {
@@ -207,6 +247,16 @@ pub(super) fn without_ignored(
         })?;
     prune(&mut root, &rules.matcher(), &mut Vec::new());
     Ok(root)
+}
+
+/// More files and folders than a tree may have.
+struct TooMany(usize);
+
+fn too_many(limit: usize) -> TreeError {
+    TreeError::TooLarge {
+        limit: limit as u64,
+        unit: "entries",
+    }
 }
 
 enum Found<'t> {
@@ -288,8 +338,24 @@ fn grafted_node(node: &Node, offset: usize) -> Node {
 fn depth(node: &Node) -> usize {
     match node {
         Node::File { .. } => 0,
-        Node::Directory(directory) => 1 + directory.entries.values().map(depth).max().unwrap_or_default(),
+        Node::Directory(directory) => 1 + depth_below(directory),
     }
+}
+
+fn depth_below(directory: &Directory) -> usize {
+    directory.entries.values().map(depth).max().unwrap_or_default()
+}
+
+/// How many files and folders a node is, itself included.
+fn entries(node: &Node) -> usize {
+    match node {
+        Node::File { .. } => 1,
+        Node::Directory(directory) => 1 + entries_below(directory),
+    }
+}
+
+fn entries_below(directory: &Directory) -> usize {
+    directory.entries.values().map(entries).sum()
 }
 
 /// Adds the patterns of all ignore files in the order of a walk by name: a folder before those below it.
@@ -342,3 +408,6 @@ fn prune(directory: &mut Directory, matcher: &IgnoreMatcher, path: &mut Vec<Box<
         stays
     });
 }
+
+#[cfg(test)]
+mod tests;

@@ -94,7 +94,7 @@ pub enum TreeError {
     /// An archive cannot be read.
     #[error("cannot read the archive: {0}")]
     Archive(#[source] std::io::Error),
-    /// An archive is larger than allowed, packed or unpacked.
+    /// An archive is larger than allowed, packed or unpacked; or the files of a commit are, with those of its submodules.
     #[error("the archive is too large: more than {limit} {unit}")]
     TooLarge {
         /// The limit.

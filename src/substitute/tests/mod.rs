@@ -35,6 +35,28 @@ fn trimming_ends_in_bounded_time() {
 }
 
 #[test]
+fn what_expressions_make_is_bounded() {
+    let value = "a".repeat(10_000);
+    for text in [
+        "${A//a/${A}}".to_owned(),
+        "${A//a/${A//a/${A}}}".to_owned(),
+        "${A//${e}/${A}}".to_owned(),
+        "${A}".repeat(2_000),
+        format!("${{none:={}}}", "${A}".repeat(1_000)),
+    ] {
+        let error = expand(&text, |name| Some(if name == "A" { &*value } else { "" })).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .starts_with("the expressions make more than 16777216 bytes: \""),
+            "{error}"
+        );
+    }
+    let text = "${A/a/b}".repeat(1_000);
+    assert_eq!(expand(&text, |_| Some(&value)).unwrap().len(), 10_000_000);
+}
+
+#[test]
 fn a_length_below_zero_is_an_error_where_the_original_panics() {
     let lookup = |name: &str| Some(if name == "m" { "-1" } else { "value" });
     let error = expand("${x:1:${m}}", lookup).unwrap_err();

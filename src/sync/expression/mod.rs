@@ -9,13 +9,19 @@ use cel::objects::Key;
 use cel::{Program, Value as CelValue};
 use serde_json::{Map, Value};
 
+mod bounds;
 mod functions;
+
+use bounds::{loops, operators};
 
 /// The longest expression. What people write has some hundred characters.
 const MAX_LENGTH: usize = 4096;
 
 /// How many operators an expression may have. Each may nest the tree by one level, and the evaluation descends level by level.
 const MAX_OPERATORS: usize = 256;
+
+/// How deep loops may stand within loops. Each multiplies the time of an evaluation by the length of its list, and nothing ends it early.
+const MAX_LOOPS: usize = 2;
 
 /// An expression cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -84,6 +90,11 @@ impl Expression {
         let program = catch_unwind(AssertUnwindSafe(|| functions::environment().compile(text)));
         let program = program.map_err(|_| wrong("the parser gave up".to_owned()))?;
         let program = program.map_err(|errors| wrong(one_line(&errors.to_string())))?;
+        if loops(program.expression()) > MAX_LOOPS {
+            return Err(wrong(format!(
+                "its comprehensions are nested more than {MAX_LOOPS} deep"
+            )));
+        }
         Ok(Self {
             text: text.to_owned(),
             program,
@@ -134,22 +145,6 @@ fn reason(error: &cel::ExecutionError) -> String {
         }
         _ => "no such overload".to_owned(),
     }
-}
-
-/// How many operators a text has outside of its strings, brackets and member accesses included.
-fn operators(text: &str) -> usize {
-    let (mut quote, mut is_escaped, mut count) = (None, false, 0);
-    for character in text.chars() {
-        match quote {
-            Some(_) if is_escaped => is_escaped = false,
-            Some(_) if character == '\\' => is_escaped = true,
-            Some(open) if character == open => quote = None,
-            None if matches!(character, '"' | '\'') => quote = Some(character),
-            None if "+-*/%<>=!&|?.([{".contains(character) => count += 1,
-            _ => {}
-        }
-    }
-    count
 }
 
 fn one_line(text: &str) -> String {

@@ -94,10 +94,60 @@ fn what_is_no_expression_is_refused_with_its_place() {
 #[case("(".repeat(300))]
 #[case(vec!["1"; 300].join("+"))]
 #[case("a".repeat(5000))]
+#[case(format!("1 // '\n{}", "+1".repeat(300)))]
+#[case(vec!["1"; 300].join(" in "))]
 fn what_would_need_too_deep_a_descent_is_refused(#[case] text: String) {
     assert!(matches!(
         Expression::parse(&text),
         Err(ExpressionError::Syntax { .. })
     ));
-    assert_eq!(operators("'a-b' + \"(\\\"[\""), 1);
+}
+
+#[rstest]
+#[case::of_a_comment("a // '\n + b // '", 1)]
+#[case::of_raw_strings(r#"r'\' + (br"\" + [R'''a'b''']) // ("#, 4)]
+#[case::of_triple_quotes("\"\"\"a\" + (\n'\"\"\" - '''(''\\'['''", 1)]
+#[case::of_strings_with_escapes(r#"'a-b' + "(\"[\x41\u00e9\101""#, 1)]
+#[case::of_words("1 in [1] in 1in inner.main", 5)]
+#[case::of_a_name_in_backticks("a.`b//c` + (d)", 3)]
+#[case::of_pairs("a == b && !(c)", 6)]
+#[case::of_an_open_string("'a\n + '''(' + '''", 3)]
+#[case::of_an_escape_that_is_none(r#""\q ((( ""#, 3)]
+#[case::of_half_a_pair("='((('", 4)]
+#[case::of_a_string_at_a_number(r#"1ur"\" ((( "\n""#, 3)]
+#[case::of_what_is_no_token("\u{e9}'''((('''", 3)]
+fn operators_are_counted(#[case] text: &str, #[case] expected: usize) {
+    assert_eq!(operators(text), expected, "{text}");
+}
+
+#[test]
+fn long_strings_are_no_operators() {
+    let text = format!(
+        "status.phase != '{}'",
+        "https://example.org/a-b.c (d) in ".repeat(50)
+    );
+    assert!(Expression::parse(&text).is_ok());
+}
+
+#[rstest]
+#[case::in_each_other("[1].all(a, [1].exists(b, [1].all(c, true)))")]
+#[case::in_a_list("[1].map(a, [[1].filter(b, [1].map(c, c) == [1])]) == []")]
+#[case::in_a_map("[1].all(a, {'k': [1].map(b, {[1].exists_one(c, true): 1})} != {})")]
+#[case::in_a_call("[1].all(a, size([1].filter(b, !has([{'k': [1].map(c, c)}][0].k))) == 0)")]
+fn loops_in_loops_in_loops_are_refused(#[case] text: &str) {
+    let error = Expression::parse(text).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        format!(
+            "failed to parse the CEL expression '{text}': its comprehensions are nested more than 2 deep"
+        )
+    );
+}
+
+#[rstest]
+#[case::in_each_other("[1, 2].all(a, [1, 2].exists(b, a == b))")]
+#[case::beside_each_other("[1].filter(a, true).map(b, b).filter(c, true).all(d, d == 1)")]
+fn two_loops_are_enough(#[case] text: &str) {
+    let expression = Expression::parse(text).unwrap();
+    assert_eq!(expression.is_true(&Map::new()), Ok(true));
 }
